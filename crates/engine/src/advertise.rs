@@ -1,0 +1,3 @@
+//! What is announced, by which protocol, and why not.
+
+pub mod l2;

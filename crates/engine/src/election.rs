@@ -1,0 +1,1 @@
+//! Who announces an address: preference score, then MetalLB's hash (`spec/metallb.md` §5.2).

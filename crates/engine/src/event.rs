@@ -1,0 +1,84 @@
+//! What sources say and what the cores ask for in return.
+
+use crate::names::{PoolName, ServiceKey};
+use crate::rejection::{Kind, ObjectRef, Rejection};
+use corten_api as api;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// An object as a source read it, well-formed but not yet judged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// A Service, its status merged in by the source (the directory takes it from the ledger).
+    Service(Box<api::core::Service>),
+    /// An EndpointSlice.
+    EndpointSlice(Box<api::core::EndpointSlice>),
+    /// A Node.
+    Node(Box<api::core::Node>),
+    /// A Namespace.
+    Namespace(Box<api::core::Namespace>),
+    /// An IPAddressPool.
+    IPAddressPool(Box<api::pool::IPAddressPool>),
+    /// An L2Advertisement.
+    L2Advertisement(Box<api::l2::L2Advertisement>),
+    /// A BGPAdvertisement.
+    BGPAdvertisement(Box<api::bgp::BGPAdvertisement>),
+    /// A BGPPeer, converted to v1beta2.
+    BGPPeer(Box<api::bgp::BGPPeer>),
+    /// A BFDProfile.
+    BFDProfile(Box<api::bfd::BFDProfile>),
+    /// A Community.
+    Community(Box<api::bgp::Community>),
+}
+
+/// One thing a source says.
+///
+/// A source never says `Delete` for an object it merely can't see: rejected, unreadable or not
+/// yet listed is never deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The object exists and reads like this.
+    Apply(Object),
+    /// The source was read in full and the object isn't there any more.
+    Delete(ObjectRef),
+    /// Everything the source can't read now: the complete list, replacing the one before. The
+    /// last good version of each such object stays.
+    Rejections(Vec<Rejection>),
+    /// Allocations on record for Services the source can't see now (hidden in an unreadable
+    /// part): the complete list, replacing the one before. Their addresses are nobody else's.
+    Reserved(BTreeMap<ServiceKey, Vec<IpAddr>>),
+    /// The first full list of a kind is complete.
+    Listed(Kind),
+}
+
+/// Event on an object, as `kubectl describe` shows it (`spec/metallb.md` §3.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventRecord {
+    /// The Service it is about.
+    pub service: ServiceKey,
+    /// Normal or Warning.
+    pub severity: Severity,
+    /// Machine-readable reason, MetalLB's where it has one.
+    pub reason: &'static str,
+    /// Text.
+    pub message: String,
+}
+
+/// Type of an [`EventRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Severity {
+    /// Something expected happened.
+    Normal,
+    /// Someone should look.
+    Warning,
+}
+
+/// The allocation of a Service as it is to be persisted: status and annotation together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Addresses in ingress order; none means cleared.
+    pub ingress: Vec<IpAddr>,
+    /// Pool named in the annotation; `None` removes the annotation.
+    pub pool: Option<PoolName>,
+}

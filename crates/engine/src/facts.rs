@@ -1,0 +1,225 @@
+//! The last known objects, parsed once, held once.
+
+use crate::config::Config;
+use crate::ip::Family;
+use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::rejection::{Kind, Rejection};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// Where Services come from; decides what stands in for the API server's defaulting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The API server fills in clusterIPs.
+    Kubernetes,
+    /// Nobody fills in clusterIPs: without them, `ipFamilies` and `ipFamilyPolicy` say the families.
+    Directory,
+}
+
+/// A Service, as far as load balancing goes (`spec/metallb.md` §3.1, §3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Namespace and name.
+    pub key: ServiceKey,
+    /// Labels.
+    pub labels: Labels,
+    /// Whether `type` is LoadBalancer.
+    pub is_load_balancer: bool,
+    /// `loadBalancerClass`.
+    pub class: Class,
+    /// Families, from the cluster addresses.
+    pub families: Families,
+    /// `ipFamilyPolicy`.
+    pub family_policy: FamilyPolicy,
+    /// First of `ipFamilies`, IPv4 when absent.
+    pub primary_family: Family,
+    /// `externalTrafficPolicy`.
+    pub traffic_policy: TrafficPolicy,
+    /// Pod selector; the backend key of a Local Service.
+    pub selector: BTreeMap<String, String>,
+    /// Ports.
+    pub ports: BTreeSet<Port>,
+    /// Addresses asked for.
+    pub requested: Requested,
+    /// Pool asked for.
+    pub requested_pool: Option<PoolName>,
+    /// Annotation `allow-shared-ip`: absent, present but empty, or a key.
+    pub sharing: Sharing,
+    /// Addresses in the status, in order.
+    pub ingress: Ingress,
+    /// Annotation `ip-allocated-from-pool`.
+    pub allocated_from: Option<PoolName>,
+    /// Deprecated annotations in use, by name.
+    pub deprecated_annotations: Vec<String>,
+}
+
+/// `loadBalancerClass` of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// None asked for.
+    Default,
+    /// This one.
+    Named(String),
+}
+
+/// The families a Service's cluster addresses have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// No cluster address yet.
+    Unassigned,
+    /// `clusterIP: None`.
+    Headless,
+    /// Cluster addresses that can't be read, or of which there are too many.
+    Invalid,
+    /// One family.
+    Single(Family),
+    /// Both.
+    Dual,
+}
+
+/// `ipFamilyPolicy` of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyPolicy {
+    /// One family.
+    SingleStack,
+    /// Both if possible.
+    PreferDualStack,
+    /// Both.
+    RequireDualStack,
+}
+
+/// `externalTrafficPolicy` of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// Any node takes traffic.
+    Cluster,
+    /// Only nodes with a serving endpoint.
+    Local,
+}
+
+/// Protocol of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A protocol and a port number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port number.
+    pub port: u16,
+}
+
+/// Addresses a Service asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// None: allocation is automatic.
+    Any,
+    /// One, or one of each family, in the order asked.
+    Addresses(Vec<IpAddr>),
+    /// Asked for, but not in a way that can be granted.
+    Invalid(String),
+}
+
+/// Annotation `allow-shared-ip`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Absent.
+    Absent,
+    /// Present, maybe empty (an empty key shares nothing but counts as present, §3.3).
+    Key(String),
+}
+
+/// Addresses in a Service's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ingress {
+    /// None.
+    Empty,
+    /// These, in order.
+    Addresses(Vec<IpAddr>),
+    /// An entry that is no address.
+    Unreadable(String),
+}
+
+/// Endpoints of a Service, of all its slices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// One entry an endpoint.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Node it runs on, if known.
+    pub node: Option<NodeName>,
+    /// Whether it can serve (§3.8).
+    pub serving: bool,
+    /// Whether it has at least one address (BGP asks for it).
+    pub has_address: bool,
+}
+
+/// A Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Name.
+    pub name: NodeName,
+    /// Labels.
+    pub labels: Labels,
+    /// Condition NetworkUnavailable is True.
+    pub network_unavailable: bool,
+    /// Addresses of type InternalIP and ExternalIP.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Everything the sources said, and the configuration compiled from it.
+///
+/// Held once per process; the controller and the speaker read it.
+#[derive(Debug)]
+pub struct Facts {
+    /// Where objects come from.
+    pub origin: Origin,
+    /// Services.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// Endpoints by Service, of all its slices.
+    pub endpoints: BTreeMap<ServiceKey, Endpoints>,
+    /// Addresses on record for Services the source can't see now.
+    pub reserved: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    /// Nodes.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// Labels of namespaces.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// Compiled configuration: accepted objects, each in its last good version.
+    pub config: Config,
+    /// What is rejected now, by the sources and by the compiler.
+    pub rejections: Vec<Rejection>,
+    /// Kinds whose first full list is complete.
+    pub listed: BTreeSet<Kind>,
+}
+
+/// What a batch of events changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Services that appeared, changed, vanished, or whose endpoints did.
+    pub services: BTreeSet<ServiceKey>,
+    /// Pools changed: set, content or acceptance.
+    pub pools: bool,
+    /// Advertisements, peers or anything else of the configuration changed.
+    pub config: bool,
+    /// Nodes (set, labels, NetworkUnavailable, addresses) changed.
+    pub nodes: bool,
+    /// Namespace labels changed.
+    pub namespaces: bool,
+    /// A kind's first full list became complete.
+    pub listed: bool,
+}
