@@ -6,6 +6,7 @@
 pub mod bfd;
 pub mod bgp;
 pub mod core;
+pub mod duration;
 pub mod l2;
 pub mod names;
 pub mod pool;
