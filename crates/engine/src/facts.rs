@@ -24,6 +24,9 @@ pub enum Origin {
 pub struct Service {
     /// Namespace and name.
     pub key: ServiceKey,
+    /// Creation time as the source writes it (RFC 3339), where it knows one; of two Services
+    /// found with one address the older keeps it.
+    pub created: Option<String>,
     /// Labels.
     pub labels: Labels,
     /// Whether `type` is LoadBalancer.
@@ -220,6 +223,8 @@ pub struct Changes {
     pub nodes: bool,
     /// Namespace labels changed.
     pub namespaces: bool,
+    /// The reserved addresses changed.
+    pub reserved: bool,
     /// A kind's first full list became complete.
     pub listed: bool,
 }
