@@ -3,10 +3,12 @@
 //!
 //! The field tables are `spec/metallb.md` §1; the CRD YAML is generated from these types.
 
+pub mod annotation;
 pub mod bfd;
 pub mod bgp;
 pub mod core;
 pub mod duration;
+pub mod health;
 pub mod l2;
 pub mod names;
 pub mod pool;

@@ -1,4 +1,8 @@
 //! Annotation and label names, MetalLB's (both prefixes) and ours (`spec/metallb.md` §3.1, §3.5).
+//!
+//! Each one is explained in `docs/reference/annotations.md`; a test keeps the two lists equal.
+
+use std::collections::BTreeMap;
 
 /// API group of every MetalLB kind.
 pub const GROUP: &str = "metallb.io";
@@ -6,12 +10,14 @@ pub const GROUP: &str = "metallb.io";
 pub const PREFIX: &str = "metallb.io/";
 /// Prefix of the deprecated annotations, still honoured.
 pub const DEPRECATED_PREFIX: &str = "metallb.universe.tf/";
+/// Prefix of our own annotations.
+pub const OWN_PREFIX: &str = "corten.io/";
 
-/// Service annotation: allocate from this pool.
+/// Service annotation, after either prefix: allocate from this pool.
 pub const ADDRESS_POOL: &str = "address-pool";
-/// Service annotation: comma list of one or two requested addresses.
+/// Service annotation, after either prefix: comma list of one or two requested addresses.
 pub const LOAD_BALANCER_IPS: &str = "loadBalancerIPs";
-/// Service annotation: sharing key.
+/// Service annotation, after either prefix: sharing key.
 pub const ALLOW_SHARED_IP: &str = "allow-shared-ip";
 /// Service annotation written by the controller: pool of the current allocation. Never written
 /// with the deprecated prefix.
@@ -22,24 +28,49 @@ pub const EXCLUDE_FROM_LB: &str = "node.kubernetes.io/exclude-from-external-load
 /// Label on an EndpointSlice naming its Service.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// Service annotation: health check of the local endpoint, for running without Kubernetes.
+/// Label on ServiceL2Status and ServiceBGPStatus: the announcing node.
+pub const STATUS_NODE: &str = "metallb.io/node";
+/// Label on ServiceL2Status and ServiceBGPStatus: the Service's name.
+pub const STATUS_SERVICE_NAME: &str = "metallb.io/service-name";
+/// Label on ServiceL2Status and ServiceBGPStatus: the Service's namespace.
+pub const STATUS_SERVICE_NAMESPACE: &str = "metallb.io/service-namespace";
+/// Label on ConfigurationState: `controller` or `speaker`.
+pub const COMPONENT_TYPE: &str = "metallb.io/component-type";
+/// Label on a speaker's ConfigurationState: its node.
+pub const NODE_NAME: &str = "metallb.io/node-name";
+
+/// Service annotation: health check of the local endpoint, for running without Kubernetes; its
+/// value is a [`crate::health::HealthCheck`].
 pub const HEALTH: &str = "corten.io/health";
-/// L2Advertisement annotation: what to do when a stranger answers for an announced address
-/// (`report`, `withhold` or `defend`; absent means `report`).
+/// L2Advertisement annotation: what to do when a stranger answers for an announced address; its
+/// value is a [`crate::annotation::ConflictPolicy`].
 pub const CONFLICT_POLICY: &str = "corten.io/address-conflict";
 /// L2Advertisement annotation: period of the opt-in gratuitous refresh, a Go duration such as
-/// `60s`; absent means never.
+/// `60s`; its value is a [`crate::annotation::Refresh`].
 pub const GRATUITOUS_REFRESH: &str = "corten.io/gratuitous-refresh";
+/// BGPPeer annotation written by the conversion to v1beta1: what that version has no field for,
+/// so that converting back loses nothing.
+pub const BGP_PEER_REMAINDER: &str = "corten.io/bgppeer-v1beta2";
 
 /// The value of MetalLB's annotation `name` under either prefix: the current one wins by
 /// presence, even if its value is empty (§3.1).
 #[must_use]
-pub fn annotation<'a>(
-    annotations: &'a std::collections::BTreeMap<String, String>,
-    name: &str,
-) -> Option<&'a str> {
+pub fn annotation<'a>(annotations: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     annotations
         .get(&format!("{PREFIX}{name}"))
         .or_else(|| annotations.get(&format!("{DEPRECATED_PREFIX}{name}")))
         .map(String::as_str)
 }
+
+/// The annotations whose prefix is deprecated, in order; their use is told to the user (§3.1).
+pub fn deprecated(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    // Compared without the slash: MetalLB warns about anything that starts so.
+    let prefix = DEPRECATED_PREFIX.trim_end_matches('/');
+    annotations
+        .keys()
+        .filter(move |name| name.starts_with(prefix))
+        .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests;

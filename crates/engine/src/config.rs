@@ -8,11 +8,11 @@ pub mod selector;
 
 use crate::ip::Family;
 use crate::names::PoolName;
+pub use corten_api::annotation::{ConflictPolicy, Refresh};
 use selector::Selectors;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// No filter, or a filter; an empty `Only` admits nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -174,28 +174,4 @@ pub struct Preference {
     pub weight: i32,
     /// The nodes.
     pub nodes: selector::Selector,
-}
-
-/// What to do about a stranger answering for an announced address (RFC 5227 §2.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ConflictPolicy {
-    /// Say so; delay and change nothing.
-    #[default]
-    Report,
-    /// Don't announce while the stranger answers.
-    Withhold,
-    /// Announce again when the stranger answers, at most once every 10 s.
-    Defend,
-}
-
-/// Period of the gratuitous refresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Refresh {
-    /// Only on gain.
-    #[default]
-    Never,
-    /// Also every so often.
-    Every(Duration),
 }

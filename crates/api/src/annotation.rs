@@ -1,0 +1,106 @@
+//! The values of our own annotations on advertisements, as types.
+//!
+//! Absent means MetalLB's behaviour. A value that can't be read is an error naming the annotation,
+//! never a silent default: a misspelt `withhold` must not come to mean `report`. The value of
+//! `corten.io/health` has its own module, [`crate::health`].
+
+use crate::duration::{self, DurationError};
+use crate::names;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Shortest period of the gratuitous refresh.
+pub const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+/// What to do about a stranger answering for an announced address (RFC 5227 §2.4);
+/// [`names::CONFLICT_POLICY`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ConflictPolicy {
+    /// Say so; delay and change nothing.
+    #[default]
+    Report,
+    /// Don't announce while the stranger answers.
+    Withhold,
+    /// Announce again when the stranger answers, at most once every 10 s.
+    Defend,
+}
+
+/// Period of the gratuitous refresh; [`names::GRATUITOUS_REFRESH`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Refresh {
+    /// Only on gain.
+    #[default]
+    Never,
+    /// Also every so often.
+    Every(Duration),
+}
+
+/// Why an annotation's value can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("annotation {name}: {cause}")]
+pub struct AnnotationError {
+    /// The annotation.
+    pub name: &'static str,
+    /// What is wrong with its value.
+    pub cause: Cause,
+}
+
+/// What is wrong with an annotation's value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Cause {
+    /// None of the words it can be.
+    #[error("{0:?} is none of report, withhold and defend")]
+    Policy(String),
+    /// No duration.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
+    /// Shorter than [`MIN_REFRESH`].
+    #[error("{0:?} is shorter than 1s")]
+    TooShort(String),
+}
+
+impl ConflictPolicy {
+    /// The policy the annotations ask for.
+    ///
+    /// # Errors
+    /// The annotation is there and says none of the three policies.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, AnnotationError> {
+        let name = names::CONFLICT_POLICY;
+        match annotations.get(name).map(String::as_str) {
+            None => Ok(Self::default()),
+            Some("report") => Ok(Self::Report),
+            Some("withhold") => Ok(Self::Withhold),
+            Some("defend") => Ok(Self::Defend),
+            Some(other) => Err(AnnotationError {
+                name,
+                cause: Cause::Policy(other.to_owned()),
+            }),
+        }
+    }
+}
+
+impl Refresh {
+    /// The period the annotations ask for.
+    ///
+    /// # Errors
+    /// The annotation is there and is no Go duration of at least [`MIN_REFRESH`].
+    pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, AnnotationError> {
+        let name = names::GRATUITOUS_REFRESH;
+        let Some(text) = annotations.get(name) else {
+            return Ok(Self::Never);
+        };
+        let refused = |cause| AnnotationError { name, cause };
+        let period = duration::parse_length(text).map_err(|e| refused(e.into()))?;
+        if period < MIN_REFRESH {
+            return Err(refused(Cause::TooShort(text.clone())));
+        }
+        Ok(Self::Every(period))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Every value an advertisement's annotations can have.
+
+use super::*;
+
+fn with(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn absent_means_metallb() {
+    let none = BTreeMap::new();
+    assert_eq!(ConflictPolicy::of(&none), Ok(ConflictPolicy::Report));
+    assert_eq!(Refresh::of(&none), Ok(Refresh::Never));
+}
+
+#[test]
+fn policies() {
+    for (value, policy) in [
+        ("report", ConflictPolicy::Report),
+        ("withhold", ConflictPolicy::Withhold),
+        ("defend", ConflictPolicy::Defend),
+    ] {
+        let annotations = with("corten.io/address-conflict", value);
+        assert_eq!(ConflictPolicy::of(&annotations), Ok(policy), "{value}");
+    }
+    for value in ["", "Report", "withold", " defend"] {
+        let annotations = with("corten.io/address-conflict", value);
+        assert_eq!(
+            ConflictPolicy::of(&annotations).unwrap_err().to_string(),
+            format!(
+                "annotation corten.io/address-conflict: {value:?} is none of report, withhold \
+                 and defend"
+            ),
+        );
+    }
+}
+
+#[test]
+fn refresh_periods() {
+    for (value, period) in [("60s", 60), ("1m30s", 90), ("1s", 1)] {
+        let annotations = with("corten.io/gratuitous-refresh", value);
+        let every = Refresh::Every(Duration::from_secs(period));
+        assert_eq!(Refresh::of(&annotations), Ok(every), "{value}");
+    }
+    for (value, cause) in [
+        ("60", "missing unit"),
+        ("", "empty duration"),
+        ("999ms", "shorter than 1s"),
+        ("0", "shorter than 1s"),
+        ("-5s", "must not be negative"),
+        ("never", "expected a number"),
+    ] {
+        let annotations = with("corten.io/gratuitous-refresh", value);
+        let error = Refresh::of(&annotations).unwrap_err().to_string();
+        assert!(
+            error.starts_with("annotation corten.io/gratuitous-refresh: ") && error.contains(cause),
+            "{value:?}: {error}"
+        );
+    }
+}
