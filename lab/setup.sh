@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Sets up what a make target needs and is missing, and nothing else; works again without network
+# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=$PWD/.cache
+mkdir -p "$cache"
+
+CARGO_DENY_VERSION=0.20.2
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+apt_install() {
+  if [ "$(id -u)" != 0 ]; then
+    echo "missing commands; install these Debian packages first: $*" >&2
+    exit 1
+  fi
+  echo "installing Debian packages: $*" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+net() {
+  local missing=()
+  have ip || missing+=(iproute2)
+  have nft || missing+=(nftables)
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+deny() {
+  [ -x "$cache/tools/bin/cargo-deny" ] &&
+    [ "$("$cache/tools/bin/cargo-deny" --version)" = "cargo-deny $CARGO_DENY_VERSION" ] && return
+  echo "building cargo-deny $CARGO_DENY_VERSION (once, some minutes)" >&2
+  cargo install --quiet --locked cargo-deny --version "$CARGO_DENY_VERSION" --root "$cache/tools"
+}
+
+# The static target, where the toolchain can have it; the benches say which target they ran.
+musl() {
+  rustup target list --installed 2>/dev/null | grep -qx x86_64-unknown-linux-musl && return
+  rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 ||
+    echo "no musl target to be had here: the benches run on the host's libc" >&2
+}
+
+for part in "$@"; do
+  case $part in
+    net | deny | musl) "$part" ;;
+    *) echo "unknown part: $part" >&2; exit 2 ;;
+  esac
+done
