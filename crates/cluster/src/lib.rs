@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Where facts live: today a directory of manifests. A source turns what it reads into the
+//! engine's events and carries out what the engine decides; it decides nothing itself.
+
+pub mod directory;

@@ -1,0 +1,408 @@
+//! Manifests as text, read into objects: `spec/metallb.md` §1 and the four Kubernetes kinds.
+//!
+//! Everything that can be read is; whatever can't becomes a [`Rejection`] with file, line and
+//! field, or, where nothing is lost by leaving it out, a [`Warning`]. Reading never fails as a
+//! whole.
+//!
+//! * Files are `*.yaml`, `*.yml` and `*.json`, several documents each, `List`s unwrapped.
+//! * A namespaced object without a namespace is in `default`. metallb.io objects may be in any
+//!   namespace, and their names are unique across all of them.
+//! * `status` in a manifest is ignored, except a Node's.
+//! * If two documents define the same object, the first by file name and line is used and the
+//!   other is rejected.
+
+mod kinds;
+mod subject;
+
+use super::decode::{DecodeError, UnknownField};
+use super::tree::{self, Document, Node, Value};
+use corten_engine::event::Object;
+use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
+use kinds::Known;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Largest manifest file, in bytes.
+pub const MAX_FILE: u64 = 16 << 20;
+/// Names Corten itself writes into a manifest directory begin with this; none is a manifest.
+pub const OWN_PREFIX: &str = "corten.";
+
+/// An object and where it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Which object.
+    pub object_ref: ObjectRef,
+    /// The object.
+    pub object: Object,
+    /// Where: `pools.yaml:14`.
+    pub place: String,
+}
+
+/// Something odd that keeps nothing from working.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Warning {
+    /// Where: `pools.yaml:14`.
+    pub place: String,
+    /// What, naming the object and the field.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
+/// What manifests say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadResult {
+    /// The objects, in the order read.
+    pub objects: Vec<Placed>,
+    /// What couldn't be read.
+    pub rejections: Vec<Rejection>,
+    /// What is odd.
+    pub warnings: Vec<Warning>,
+}
+
+impl ReadResult {
+    /// Appends `other`, rejecting objects that are already there.
+    fn merge(&mut self, seen: &mut BTreeMap<Identity, String>, other: Self) {
+        self.rejections.extend(other.rejections);
+        self.warnings.extend(other.warnings);
+        for placed in other.objects {
+            match seen.entry(identity(&placed.object_ref)) {
+                std::collections::btree_map::Entry::Occupied(first) => {
+                    self.rejections.push(duplicate(&placed, first.get()));
+                }
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(placed.place.clone());
+                    self.objects.push(placed);
+                }
+            }
+        }
+    }
+}
+
+/// What makes two documents the same object.
+pub(crate) type Identity = (Kind, String, String);
+
+/// The identity of an object: metallb.io names are unique across namespaces here.
+pub(crate) fn identity(object: &ObjectRef) -> Identity {
+    let namespace = match object.kind {
+        Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret => {
+            object.namespace.clone()
+        }
+        Kind::IPAddressPool
+        | Kind::L2Advertisement
+        | Kind::BGPAdvertisement
+        | Kind::BGPPeer
+        | Kind::BFDProfile
+        | Kind::Community => String::new(),
+    };
+    (object.kind, namespace, object.name.clone())
+}
+
+/// The rejection of a second definition.
+pub(crate) fn duplicate(second: &Placed, first: &str) -> Rejection {
+    Rejection {
+        subject: Subject::Object(second.object_ref.clone()),
+        field: "metadata.name".to_owned(),
+        cause: format!("already defined at {first}, which is used"),
+        place: second.place.clone(),
+    }
+}
+
+/// Reads files and the manifests of directories, as `corten validate` does; places are the
+/// paths as given. Directories are not descended into.
+#[must_use]
+pub fn read_paths(paths: &[PathBuf]) -> ReadResult {
+    let (mut all, mut seen) = (ReadResult::default(), BTreeMap::new());
+    for path in paths {
+        if !path.is_dir() {
+            let name = path.display().to_string();
+            all.merge(&mut seen, read_file(path, &name));
+            continue;
+        }
+        match manifest_names(path) {
+            Ok(names) => {
+                for name in names {
+                    let file = path.join(&name);
+                    let shown = file.display().to_string();
+                    all.merge(&mut seen, read_file(&file, &shown));
+                }
+            }
+            Err(error) => all.rejections.push(unreadable(path, &error)),
+        }
+    }
+    all
+}
+
+/// The names of a directory's manifests, sorted. Hidden files and Corten's own are none.
+///
+/// # Errors
+/// If the directory can't be listed.
+pub(crate) fn manifest_names(directory: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        if let Ok(name) = entry?.file_name().into_string()
+            && is_manifest(&name)
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a file of this name is a manifest.
+pub(crate) fn is_manifest(name: &str) -> bool {
+    let kind = Path::new(name).extension().and_then(|e| e.to_str());
+    matches!(kind, Some("yaml" | "yml" | "json"))
+        && !name.starts_with('.')
+        && !name.starts_with(OWN_PREFIX)
+}
+
+/// The rejection of a file or directory that can't be read at all.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Rejection {
+    Rejection {
+        subject: Subject::Unidentified,
+        field: String::new(),
+        cause: format!("can't be read: {error}"),
+        place: path.display().to_string(),
+    }
+}
+
+fn read_file(path: &Path, shown: &str) -> ReadResult {
+    match read_bytes(path) {
+        Ok(bytes) => read_text(shown, &bytes),
+        Err(error) => ReadResult {
+            rejections: vec![unreadable(Path::new(shown), &error)],
+            ..ReadResult::default()
+        },
+    }
+}
+
+/// The content of a manifest file.
+///
+/// # Errors
+/// If it is no regular file, is larger than [`MAX_FILE`], or can't be read.
+pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a FIFO would wait for its writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let limit = MAX_FILE >> 20;
+        return Err(std::io::Error::other(format!("larger than {limit} MiB")));
+    }
+    Ok(bytes)
+}
+
+/// Reads the text of one file; `name` is how places show it.
+#[must_use]
+pub fn read_text(name: &str, bytes: &[u8]) -> ReadResult {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = &bytes[..error.valid_up_to()];
+            let line = 1 + good.iter().filter(|b| **b == b'\n').count();
+            return ReadResult {
+                rejections: vec![Rejection {
+                    subject: Subject::Unidentified,
+                    field: String::new(),
+                    cause: "not UTF-8 text".to_owned(),
+                    place: format!("{name}:{line}"),
+                }],
+                ..ReadResult::default()
+            };
+        }
+    };
+    let (mut all, mut seen) = (ReadResult::default(), BTreeMap::new());
+    for document in tree::documents(text) {
+        let mut reader = Reader {
+            name,
+            document,
+            out: ReadResult::default(),
+        };
+        reader.read();
+        all.merge(&mut seen, reader.out);
+    }
+    all
+}
+
+/// Reads one document.
+struct Reader<'a> {
+    name: &'a str,
+    document: Document<'a>,
+    out: ReadResult,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) {
+        match tree::parse(self.document.text) {
+            Ok(node) => self.object(node, None),
+            Err(error) => self.broken(&error),
+        }
+    }
+
+    fn place(&self, line: u64) -> String {
+        let line = self.document.line + line.max(1) - 1;
+        format!("{}:{line}", self.name)
+    }
+
+    fn reject(&mut self, subject: Subject, field: &str, cause: &str, line: u64) {
+        let place = self.place(line);
+        self.out.rejections.push(Rejection {
+            subject,
+            field: field.to_owned(),
+            cause: cause.to_owned(),
+            place,
+        });
+    }
+
+    fn warn(&mut self, text: String, line: u64) {
+        let place = self.place(line);
+        self.out.warnings.push(Warning { place, text });
+    }
+
+    /// A document that is no YAML: which object it was meant to be is told from its outline.
+    fn broken(&mut self, error: &tree::SyntaxError) {
+        let subject = match subject::outline(&self.document) {
+            subject::Outline::Object(object) => Subject::Object(object),
+            subject::Outline::Unknown => Subject::Unidentified,
+            subject::Outline::OtherKind(kind) => {
+                let cause = &error.cause;
+                self.warn(
+                    format!("{kind} is not read here; broken, too: {cause}"),
+                    error.line,
+                );
+                return;
+            }
+        };
+        self.reject(subject, "", &error.cause, error.line);
+    }
+
+    /// One object, or a list of them; `item_of` are apiVersion and kind of a typed list's items.
+    fn object(&mut self, mut node: Node, item_of: Option<(&str, &str)>) {
+        if !matches!(node.value, Value::Map(_)) {
+            self.reject(Subject::Unidentified, "", "not an object", node.line);
+            return;
+        }
+        let named = node.text("apiVersion").zip(node.text("kind"));
+        let Some((version, kind)) = named.or(item_of) else {
+            let cause = "apiVersion and kind are required";
+            self.reject(Subject::Unidentified, "", cause, node.line);
+            return;
+        };
+        let (version, kind) = (version.to_owned(), kind.to_owned());
+        if let Some(item_kind) = kind.strip_suffix("List")
+            && node.get("items").is_some()
+        {
+            self.list(&mut node, &version, item_kind);
+            return;
+        }
+        match kinds::known(&version, &kind) {
+            Known::Kind(known) => self.known(known, &version, node),
+            Known::Version(known) => {
+                let subject = subject::of_node(known, &node);
+                let cause = format!("{kind} is not known in version {version}");
+                self.reject(subject, "apiVersion", &cause, node.line);
+            }
+            Known::No => {
+                let name = node.get("metadata").and_then(|m| m.text("name"));
+                let name = name.unwrap_or("without a name");
+                let text = format!("{version} {kind} {name}: this kind is not read here");
+                self.warn(text, node.line);
+            }
+        }
+    }
+
+    fn list(&mut self, node: &mut Node, version: &str, item_kind: &str) {
+        let Value::Map(entries) = &mut node.value else {
+            return;
+        };
+        let items = entries.iter_mut().find(|(key, _)| key == "items");
+        let Some((_, items)) = items else {
+            return;
+        };
+        match std::mem::replace(&mut items.value, Value::Null) {
+            Value::Seq(items) => {
+                for item in items {
+                    let typed = (!item_kind.is_empty()).then_some((version, item_kind));
+                    self.object(item, typed);
+                }
+            }
+            Value::Null => {}
+            Value::Bool(_)
+            | Value::Int(_)
+            | Value::Unsigned(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Map(_) => {
+                let line = items.line;
+                self.reject(Subject::Unidentified, "items", "not a sequence", line);
+            }
+        }
+    }
+
+    fn known(&mut self, kind: Kind, version: &str, mut node: Node) {
+        let subject = subject::of_node(kind, &node);
+        let Subject::Object(object_ref) = subject else {
+            let cause = format!("{kind} without a usable name");
+            self.reject(subject, "metadata.name", &cause, node.line);
+            return;
+        };
+        if kind != Kind::Node {
+            node.remove("status");
+        }
+        let (object, unknown) = kinds::decode(kind, version, &object_ref, &node);
+        self.unknown_fields(&object_ref, unknown);
+        match object {
+            Ok(object) => {
+                let place = self.place(node.line);
+                self.out.objects.push(Placed {
+                    object_ref,
+                    object,
+                    place,
+                });
+            }
+            Err(DecodeError { field, line, cause }) => {
+                let subject = if self.name_may_be_cut(&node) {
+                    Subject::Unidentified
+                } else {
+                    Subject::Object(object_ref)
+                };
+                self.reject(subject, &field, &cause, line);
+            }
+        }
+    }
+
+    /// Whether the file ends in the very line the name is in, as a half-written one may.
+    fn name_may_be_cut(&self, node: &Node) -> bool {
+        let name = node.get("metadata").and_then(|m| m.get("name"));
+        let last = self.document.text.lines().count() as u64;
+        self.document.torn && name.is_none_or(|name| name.line >= last)
+    }
+
+    /// The Kubernetes kinds are cut down here, so a field is only odd there if it looks misspelt.
+    fn unknown_fields(&mut self, object: &ObjectRef, unknown: Vec<UnknownField>) {
+        let complete = kinds::is_complete(object.kind);
+        for UnknownField { field, line, meant } in unknown {
+            let text = match meant {
+                Some(meant) => format!("{object}: {field}: unknown field; is {meant} meant?"),
+                None if complete => format!("{object}: {field}: unknown field, ignored"),
+                None => continue,
+            };
+            self.warn(text, line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
