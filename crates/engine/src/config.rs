@@ -4,7 +4,13 @@
 //! good version stays in use, and the rest works. No `Option` of a collection and no empty
 //! collection stands for "no filter": see [`Filter`].
 
+mod compile;
+mod l2;
+mod pool;
+pub mod resources;
 pub mod selector;
+
+pub use compile::{Compiled, Surroundings, compile};
 
 use crate::ip::Family;
 use crate::names::PoolName;

@@ -32,6 +32,35 @@ pub enum Object {
     Community(Box<api::bgp::Community>),
 }
 
+impl Object {
+    /// Kind, namespace and name.
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef {
+        let core = |kind, meta: &api::core::Meta| ObjectRef {
+            kind,
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        };
+        let custom = |kind, meta: &api::ObjectMeta| ObjectRef {
+            kind,
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        };
+        match self {
+            Self::Service(o) => core(Kind::Service, &o.metadata),
+            Self::EndpointSlice(o) => core(Kind::EndpointSlice, &o.metadata),
+            Self::Node(o) => core(Kind::Node, &o.metadata),
+            Self::Namespace(o) => core(Kind::Namespace, &o.metadata),
+            Self::IPAddressPool(o) => custom(Kind::IPAddressPool, &o.metadata),
+            Self::L2Advertisement(o) => custom(Kind::L2Advertisement, &o.metadata),
+            Self::BGPAdvertisement(o) => custom(Kind::BGPAdvertisement, &o.metadata),
+            Self::BGPPeer(o) => custom(Kind::BGPPeer, &o.metadata),
+            Self::BFDProfile(o) => custom(Kind::BFDProfile, &o.metadata),
+            Self::Community(o) => custom(Kind::Community, &o.metadata),
+        }
+    }
+}
+
 /// One thing a source says.
 ///
 /// A source never says `Delete` for an object it merely can't see: rejected, unreadable or not

@@ -1,9 +1,19 @@
 //! The last known objects, parsed once, held once.
+//!
+//! An object that can't be used keeps its last good version: only [`Event::Delete`] removes one.
+//!
+//! [`Event::Delete`]: crate::event::Event::Delete
+
+mod endpoint;
+mod handle;
+mod node;
+mod service;
 
 use crate::config::Config;
+use crate::config::resources::Resources;
 use crate::ip::Family;
 use crate::names::{NodeName, PoolName, ServiceKey};
-use crate::rejection::{Kind, Rejection};
+use crate::rejection::{Kind, ObjectRef, Rejection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,7 +25,10 @@ pub type Labels = BTreeMap<String, String>;
 pub enum Origin {
     /// The API server fills in clusterIPs.
     Kubernetes,
-    /// Nobody fills in clusterIPs: without them, `ipFamilies` and `ipFamilyPolicy` say the families.
+    /// Nobody fills in clusterIPs. Without them `ipFamilies` and `ipFamilyPolicy` say the families,
+    /// as the API server of a dual-stack cluster would read them: two families or a dual-stack
+    /// policy mean both (without a policy, both required), one family means that one. Without
+    /// either, the requested addresses say them, and without those it is IPv4.
     Directory,
 }
 
@@ -208,6 +221,16 @@ pub struct Facts {
     pub rejections: Vec<Rejection>,
     /// Kinds whose first full list is complete.
     pub listed: BTreeSet<Kind>,
+    /// The objects `config` is compiled from.
+    resources: Resources,
+    /// EndpointSlices.
+    slices: endpoint::Slices,
+    /// What the sources can't read.
+    unreadable: Vec<Rejection>,
+    /// What can't be parsed of the objects that aren't configuration.
+    refused: BTreeMap<ObjectRef, Vec<Rejection>>,
+    /// What the compiler rejects.
+    uncompiled: Vec<Rejection>,
 }
 
 /// What a batch of events changed.
@@ -227,4 +250,17 @@ pub struct Changes {
     pub reserved: bool,
     /// A kind's first full list became complete.
     pub listed: bool,
+    /// What is rejected changed.
+    pub rejections: bool,
 }
+
+impl Changes {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

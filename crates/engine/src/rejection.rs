@@ -88,7 +88,7 @@ impl fmt::Display for ObjectRef {
 
 /// Why an object, or a part of a source, was not accepted. The last good version of the object
 /// stays in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rejection {
     /// The object; `Unidentified` if the text broke before its name was known.
     pub subject: Subject,
@@ -98,6 +98,37 @@ pub struct Rejection {
     pub cause: String,
     /// Where it was read, such as `pools.yaml:14`; empty if the source has no places.
     pub place: String,
+}
+
+/// What is wrong with an object, before it is said with which.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Path of the field; empty if the object as a whole is meant.
+    pub field: String,
+    /// The cause.
+    pub cause: String,
+}
+
+impl Fault {
+    /// `cause` at `field`.
+    #[must_use]
+    pub fn new(field: impl Into<String>, cause: impl fmt::Display) -> Self {
+        Self {
+            field: field.into(),
+            cause: cause.to_string(),
+        }
+    }
+
+    /// The rejection of `object` for this; the compiler knows no places.
+    #[must_use]
+    pub fn of(self, object: &ObjectRef) -> Rejection {
+        Rejection {
+            subject: Subject::Object(object.clone()),
+            field: self.field,
+            cause: self.cause,
+            place: String::new(),
+        }
+    }
 }
 
 /// What a rejection is about.

@@ -1,0 +1,103 @@
+//! The objects a configuration is compiled from, as the sources read them.
+
+use crate::event::Object;
+use crate::rejection::{Kind, ObjectRef};
+use corten_api as api;
+use std::collections::BTreeMap;
+
+/// Name and namespace of an object, ordered by name first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+}
+
+impl Id {
+    /// The object of this kind and name.
+    #[must_use]
+    pub fn object(&self, kind: Kind) -> ObjectRef {
+        ObjectRef::new(kind, &self.namespace, &self.name)
+    }
+}
+
+impl From<ObjectRef> for Id {
+    fn from(object: ObjectRef) -> Self {
+        Self {
+            name: object.name,
+            namespace: object.namespace,
+        }
+    }
+}
+
+/// Every metallb.io object there is, each as last read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// IPAddressPools.
+    pub pools: BTreeMap<Id, api::pool::IPAddressPool>,
+    /// L2Advertisements.
+    pub l2: BTreeMap<Id, api::l2::L2Advertisement>,
+    /// BGPAdvertisements.
+    pub bgp: BTreeMap<Id, api::bgp::BGPAdvertisement>,
+    /// BGPPeers.
+    pub peers: BTreeMap<Id, api::bgp::BGPPeer>,
+    /// BFDProfiles.
+    pub bfd: BTreeMap<Id, api::bfd::BFDProfile>,
+    /// Communities.
+    pub communities: BTreeMap<Id, api::bgp::Community>,
+}
+
+/// What putting an object into [`Resources`] did.
+#[derive(Debug)]
+pub enum Applied {
+    /// It differs from what was there.
+    Changed,
+    /// The same was there.
+    Same,
+    /// It is none of the configuration's kinds.
+    Other(Object),
+}
+
+impl Resources {
+    /// Puts an object in the place of its predecessor.
+    pub fn apply(&mut self, object: Object) -> Applied {
+        let id = Id::from(object.reference());
+        match object {
+            Object::IPAddressPool(o) => put(&mut self.pools, id, *o),
+            Object::L2Advertisement(o) => put(&mut self.l2, id, *o),
+            Object::BGPAdvertisement(o) => put(&mut self.bgp, id, *o),
+            Object::BGPPeer(o) => put(&mut self.peers, id, *o),
+            Object::BFDProfile(o) => put(&mut self.bfd, id, *o),
+            Object::Community(o) => put(&mut self.communities, id, *o),
+            other @ (Object::Service(_)
+            | Object::EndpointSlice(_)
+            | Object::Node(_)
+            | Object::Namespace(_)) => Applied::Other(other),
+        }
+    }
+
+    /// Removes an object; whether it was there.
+    pub fn delete(&mut self, object: &ObjectRef) -> bool {
+        let id = Id::from(object.clone());
+        match object.kind {
+            Kind::IPAddressPool => self.pools.remove(&id).is_some(),
+            Kind::L2Advertisement => self.l2.remove(&id).is_some(),
+            Kind::BGPAdvertisement => self.bgp.remove(&id).is_some(),
+            Kind::BGPPeer => self.peers.remove(&id).is_some(),
+            Kind::BFDProfile => self.bfd.remove(&id).is_some(),
+            Kind::Community => self.communities.remove(&id).is_some(),
+            Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret => {
+                false
+            }
+        }
+    }
+}
+
+fn put<T: PartialEq>(map: &mut BTreeMap<Id, T>, id: Id, object: T) -> Applied {
+    if map.get(&id) == Some(&object) {
+        return Applied::Same;
+    }
+    map.insert(id, object);
+    Applied::Changed
+}

@@ -1,0 +1,252 @@
+//! Events in, changes out.
+
+use super::{Changes, Facts, Origin, endpoint, node, service};
+use crate::config::resources::{Applied, Resources};
+use crate::config::{self, Compiled, Config, Surroundings};
+use crate::event::{Event, Object};
+use crate::names::{NodeName, ServiceKey};
+use crate::rejection::{Fault, Kind, ObjectRef, Rejection};
+use corten_api::core;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Facts {
+    /// Nothing known, nothing listed.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            config: Config::default(),
+            rejections: Vec::new(),
+            listed: BTreeSet::new(),
+            resources: Resources::default(),
+            slices: endpoint::Slices::default(),
+            unreadable: Vec::new(),
+            refused: BTreeMap::new(),
+            uncompiled: Vec::new(),
+        }
+    }
+
+    /// Takes in what the sources say. An object that says the same as before changes nothing.
+    ///
+    /// A batch is compiled once, so objects that only make sense together should come together.
+    pub fn handle(&mut self, events: Vec<Event>) -> Changes {
+        let mut changes = Changes::default();
+        let listed_before = self.listed.clone();
+        let mut recompile = false;
+        for event in events {
+            recompile |= match event {
+                Event::Apply(object) => self.apply(object, &mut changes),
+                Event::Delete(object) => self.delete(&object, &mut changes),
+                Event::Rejections(list) => {
+                    let new = list != self.unreadable;
+                    self.unreadable = list;
+                    new
+                }
+                Event::Reserved(map) => {
+                    changes.reserved |= map != self.reserved;
+                    self.reserved = map;
+                    false
+                }
+                Event::Listed(kind) => {
+                    let new = self.listed.insert(kind);
+                    changes.listed |= new;
+                    new
+                }
+            };
+        }
+        if recompile {
+            self.recompile(&listed_before, &mut changes);
+        }
+        let rejections = self.all_rejections();
+        changes.rejections = rejections != self.rejections;
+        self.rejections = rejections;
+        changes
+    }
+
+    /// Whether the first full lists of all these kinds are complete.
+    #[must_use]
+    pub fn is_listed(&self, kinds: &[Kind]) -> bool {
+        kinds.iter().all(|kind| self.listed.contains(kind))
+    }
+
+    /// Everything rejected now, sorted, nothing twice.
+    #[must_use]
+    pub fn problems(&self) -> &[Rejection] {
+        &self.rejections
+    }
+
+    /// The objects the configuration is compiled from.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Takes an object in; whether the configuration depends on the change.
+    fn apply(&mut self, object: Object, changes: &mut Changes) -> bool {
+        match self.resources.apply(object) {
+            Applied::Changed => true,
+            Applied::Same => false,
+            Applied::Other(object) => {
+                let reference = object.reference();
+                match object {
+                    Object::Service(o) => self.apply_service(reference, &o, changes),
+                    Object::Node(o) => return self.apply_node(reference, &o, changes),
+                    Object::Namespace(o) => return self.apply_namespace(*o, changes),
+                    Object::EndpointSlice(o) => {
+                        let touched = self.slices.apply(&o);
+                        self.gather(touched, changes);
+                    }
+                    Object::IPAddressPool(_)
+                    | Object::L2Advertisement(_)
+                    | Object::BGPAdvertisement(_)
+                    | Object::BGPPeer(_)
+                    | Object::BFDProfile(_)
+                    | Object::Community(_) => {}
+                }
+                false
+            }
+        }
+    }
+
+    fn apply_service(&mut self, object: ObjectRef, raw: &core::Service, changes: &mut Changes) {
+        match service::parse(raw, self.origin) {
+            Ok(service) => {
+                self.refused.remove(&object);
+                if self.services.get(&service.key) != Some(&service) {
+                    changes.services.insert(service.key.clone());
+                    self.services.insert(service.key.clone(), service);
+                }
+            }
+            Err(faults) => self.refuse(object, faults),
+        }
+    }
+
+    fn apply_node(&mut self, object: ObjectRef, raw: &core::Node, changes: &mut Changes) -> bool {
+        match node::parse(raw) {
+            Ok(node) => {
+                self.refused.remove(&object);
+                let old = self.nodes.get(&node.name);
+                if old == Some(&node) {
+                    return false;
+                }
+                let relabelled = old.is_none_or(|old| old.labels != node.labels);
+                changes.nodes = true;
+                self.nodes.insert(node.name.clone(), node);
+                relabelled
+            }
+            Err(faults) => {
+                self.refuse(object, faults);
+                false
+            }
+        }
+    }
+
+    fn apply_namespace(&mut self, raw: core::Namespace, changes: &mut Changes) -> bool {
+        let core::Meta { name, labels, .. } = raw.metadata;
+        if self.namespaces.get(&name) == Some(&labels) {
+            return false;
+        }
+        changes.namespaces = true;
+        self.namespaces.insert(name, labels);
+        true
+    }
+
+    /// Removes an object; whether the configuration depends on it.
+    fn delete(&mut self, object: &ObjectRef, changes: &mut Changes) -> bool {
+        self.refused.remove(object);
+        match object.kind {
+            Kind::Service => {
+                let key = ServiceKey::new(&object.namespace, &object.name);
+                if self.services.remove(&key).is_some() {
+                    changes.services.insert(key);
+                }
+                false
+            }
+            Kind::EndpointSlice => {
+                let touched = self.slices.delete(object);
+                self.gather(touched, changes);
+                false
+            }
+            Kind::Node => {
+                let name = NodeName(object.name.clone());
+                let gone = self.nodes.remove(&name).is_some();
+                changes.nodes |= gone;
+                gone
+            }
+            Kind::Namespace => {
+                let gone = self.namespaces.remove(&object.name).is_some();
+                changes.namespaces |= gone;
+                gone
+            }
+            Kind::IPAddressPool
+            | Kind::L2Advertisement
+            | Kind::BGPAdvertisement
+            | Kind::BGPPeer
+            | Kind::BFDProfile
+            | Kind::Community
+            | Kind::Secret => self.resources.delete(object),
+        }
+    }
+
+    /// Gathers the endpoints of Services anew.
+    fn gather(&mut self, services: impl IntoIterator<Item = ServiceKey>, changes: &mut Changes) {
+        for key in services {
+            let endpoints = self.slices.endpoints(&key);
+            if endpoints.as_ref() == self.endpoints.get(&key) {
+                continue;
+            }
+            match endpoints {
+                Some(endpoints) => self.endpoints.insert(key.clone(), endpoints),
+                None => self.endpoints.remove(&key),
+            };
+            changes.services.insert(key);
+        }
+    }
+
+    fn refuse(&mut self, object: ObjectRef, faults: Vec<Fault>) {
+        let rejections = faults.into_iter().map(|fault| fault.of(&object)).collect();
+        self.refused.insert(object, rejections);
+    }
+
+    fn recompile(&mut self, listed_before: &BTreeSet<Kind>, changes: &mut Changes) {
+        let previous = settled(&self.config, listed_before);
+        let around = Surroundings {
+            previous: &previous,
+            listed: &self.listed,
+            unreadable: &self.unreadable,
+            namespaces: &self.namespaces,
+            nodes: &self.nodes,
+        };
+        let Compiled { config, rejections } = config::compile(&self.resources, &around);
+        let before = std::mem::replace(&mut self.config, config);
+        let after = &self.config;
+        changes.pools = before.pools != after.pools || before.coverage != after.coverage;
+        changes.config = before.l2 != after.l2;
+        self.uncompiled = rejections;
+    }
+
+    fn all_rejections(&self) -> Vec<Rejection> {
+        let parsed = self.refused.values().flatten();
+        let all = self.unreadable.iter().chain(parsed).chain(&self.uncompiled);
+        all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// What may have precedence and stand in for rejected objects: nothing of a kind whose first list
+/// wasn't complete, so that the order in which that list came makes no difference.
+fn settled<'a>(config: &'a Config, listed: &BTreeSet<Kind>) -> Cow<'a, Config> {
+    let mut config = Cow::Borrowed(config);
+    if !listed.contains(&Kind::IPAddressPool) {
+        config.to_mut().pools.clear();
+    }
+    if !listed.contains(&Kind::L2Advertisement) {
+        config.to_mut().l2.clear();
+    }
+    config
+}
