@@ -1,5 +1,7 @@
 //! The speaker: what this node announces (`spec/metallb.md` §5.1, §5.2).
 
+pub use crate::advertise::l2::LinkState;
+
 use crate::advertise::l2::{Conflict, L2Table};
 use crate::event::EventRecord;
 use crate::facts::Changes;
@@ -17,15 +19,6 @@ pub enum Input {
     Links(BTreeMap<String, LinkState>),
     /// Every conflict known now, latest wins.
     Conflicts(BTreeSet<Conflict>),
-}
-
-/// What can be spoken on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkState {
-    /// ARP.
-    pub arp: bool,
-    /// NDP.
-    pub ndp: bool,
 }
 
 /// What the speaker asks for.

@@ -1,11 +1,43 @@
 //! The layer-2 decision: one function whose verdict the speaker acts on, `explain` prints and the
 //! status objects say (`spec/metallb.md` §5.2).
 
+mod contest;
+mod decide;
+mod reason;
+mod terms;
+
+pub use decide::{
+    Decision, Grounds, Home, KnownGrounds, Local, Situation, Standing, decide, ready,
+};
+pub use reason::Reason;
+pub(crate) use terms::Terms;
+
 use crate::config::{ConflictPolicy, Filter, Refresh};
-use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::ip::Family;
+use crate::names::{NodeName, ServiceKey};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+/// What can be spoken on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkState {
+    /// ARP.
+    pub arp: bool,
+    /// NDP.
+    pub ndp: bool,
+}
+
+impl LinkState {
+    /// Whether addresses of `family` can be announced on the interface now.
+    #[must_use]
+    pub fn speaks(self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.arp,
+            Family::V6 => self.ndp,
+        }
+    }
+}
 
 /// A 48-bit link-layer address, here only as data to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,88 +96,20 @@ pub struct Conflict {
     pub proxy_arp: bool,
 }
 
-/// Why a node doesn't announce a Service; one variant a cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "reason")]
-pub enum Reason {
-    /// The facts are not all listed yet.
-    NotReady,
-    /// `type` is not LoadBalancer.
-    NotLoadBalancer,
-    /// `loadBalancerClass` is another's.
-    OtherClass {
-        /// The class asked for; empty if none is.
-        class: String,
-    },
-    /// No address in status (and without an allocator here, none in the ledger).
-    NoAllocation,
-    /// A status entry is no address.
-    InvalidAddress {
-        /// The entry.
-        text: String,
-    },
-    /// The addresses are not all in one accepted pool, and every pool is known.
-    NotInPool {
-        /// The addresses.
-        addresses: Vec<IpAddr>,
-    },
-    /// No endpoint can serve.
-    NoServingEndpoint,
-    /// `allow-shared-ip` together with an advertisement that selects Services.
-    SharedIpWithServiceSelector {
-        /// The advertisement.
-        advertisement: String,
-    },
-    /// No advertisement reaches the pool.
-    NoAdvertisement {
-        /// The pool.
-        pool: PoolName,
-    },
-    /// Advertisements reach the pool, but none selects this Service.
-    NoMatchingServiceSelector {
-        /// The advertisements looked at.
-        advertisements: Vec<String>,
-    },
-    /// Advertisements select the Service, but none of their node selectors matches this node.
-    NoMatchingNodeSelector {
-        /// The advertisements looked at.
-        advertisements: Vec<String>,
-    },
-    /// No Node object of this name.
-    UnknownNode {
-        /// The node.
-        node: NodeName,
-    },
-    /// Membership is on and the node is not alive in it.
-    NotAMember {
-        /// The node.
-        node: NodeName,
-    },
-    /// The node carries the exclude label.
-    NodeExcluded {
-        /// The label.
-        label: String,
-    },
-    /// The node's condition NetworkUnavailable is True.
-    NetworkUnavailable,
-    /// `externalTrafficPolicy: Local` and no serving endpoint on the node.
-    NoLocalEndpoint,
-    /// Another node won the election.
-    LostElection {
-        /// The winner.
-        winner: NodeName,
-        /// This node's rank; 0 is the winner's.
-        rank: usize,
-    },
-    /// The node won, but none of the named interfaces is usable.
-    NoInterface {
-        /// The interfaces named; empty means every usable one was allowed.
-        wanted: BTreeSet<String>,
-    },
-    /// A stranger answers for the address and the policy is to withhold.
-    AddressConflict(Conflict),
-    /// The address is being probed before its first announcement.
-    Probing,
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            ip,
+            mac,
+            interface,
+            proxy_arp,
+        } = self;
+        write!(f, "{mac} answers for {ip} on {interface}")?;
+        if *proxy_arp {
+            f.write_str(" (and for unused addresses: proxy ARP)")?;
+        }
+        Ok(())
+    }
 }
 
 /// What the L2 task is to do: the whole table, latest wins.
@@ -157,6 +121,9 @@ pub struct L2Table {
     /// it hears the successor, at most a second. Any other address that leaves `entries` falls
     /// silent at once.
     pub yielded: BTreeSet<IpAddr>,
+    /// Addresses this node won but withholds because a stranger answers for them: it is silent,
+    /// and goes on looking whether the stranger is still there.
+    pub contested: BTreeSet<IpAddr>,
     /// Addresses of this node and its fellows, to learn their MACs by: an answer from one of
     /// these is not a stranger's.
     pub fellows: BTreeMap<NodeName, Vec<IpAddr>>,
@@ -165,7 +132,7 @@ pub struct L2Table {
 /// One address to answer for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct L2Entry {
-    /// Raised on every gain, so that a fast lose-and-regain still sends its gratuitous frames.
+    /// Raised on every gain, never reused, so that a fast lose-and-regain still sends its gratuitous frames.
     pub epoch: u64,
     /// Interfaces.
     pub interfaces: Filter<String>,

@@ -1,0 +1,381 @@
+//! The one decision: which node announces a Service, and why each other one doesn't
+//! (`spec/metallb.md` §5.1, §5.2).
+//!
+//! [`decide`] reads facts only, so every speaker with the same facts and the same membership comes
+//! to the same [`Decision`]; what just one node can know (its interfaces, the strangers it hears)
+//! alters that node's own verdict and never the election. The verdicts of all nodes come out of
+//! the same [`Decision`], rendered when asked for: the speaker asks for its own, `explain` for
+//! every one.
+
+use super::contest::Contest;
+use super::{Announcement, Conflict, LinkState, Reason, Verdict};
+use crate::config::{Config, ConflictPolicy, Coverage, Filter, L2Advertisement};
+use crate::election::Ranked;
+use crate::facts::{Class, Facts, Ingress, Labels, Service};
+use crate::ip::Family;
+use crate::membership::Membership;
+use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::rejection::Kind;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Kinds without whose first full list nothing is decided.
+const NEEDED: [Kind; 6] = [
+    Kind::Service,
+    Kind::EndpointSlice,
+    Kind::Node,
+    Kind::Namespace,
+    Kind::IPAddressPool,
+    Kind::L2Advertisement,
+];
+
+/// Whether everything a decision rests on was listed in full once.
+#[must_use]
+pub fn ready(facts: &Facts) -> bool {
+    NEEDED.iter().all(|kind| facts.listed.contains(kind))
+}
+
+/// What a decision is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What the sources said.
+    pub facts: &'a Facts,
+    /// Who is alive.
+    pub membership: &'a Membership,
+    /// The class served here.
+    pub class: &'a Class,
+    /// Whether nodes with the exclude label are candidates all the same (`--ignore-exclude-lb`).
+    pub ignore_exclude_lb: bool,
+    /// What only this node knows.
+    pub local: Local<'a>,
+}
+
+/// What only this node knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a> {
+    /// This node.
+    pub node: &'a NodeName,
+    /// Its interfaces, and what can be spoken on them now.
+    pub links: &'a BTreeMap<String, LinkState>,
+    /// The strangers it hears answering for its addresses.
+    pub conflicts: &'a BTreeSet<Conflict>,
+}
+
+/// What a decision rested on when the addresses' pool was last known.
+///
+/// Kept by the speaker from one decision to the next, so that an address which loses its pool is
+/// announced on until the controller takes it off the Service (§12 #28), and so that a rejection
+/// never withdraws one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Grounds {
+    /// No pool was ever known to have the addresses.
+    #[default]
+    Unknown,
+    /// A pool had them.
+    Known(KnownGrounds),
+}
+
+/// The addresses a pool was known for, and how they were advertised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownGrounds {
+    /// The addresses.
+    addresses: Vec<IpAddr>,
+    /// Names of the advertisements that were for the pool.
+    advertisements: BTreeSet<String>,
+}
+
+/// The pool a Service's addresses belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Home {
+    /// None, and every pool is known; or the Service has no address.
+    Nowhere,
+    /// This accepted pool.
+    Pool(PoolName),
+    /// No accepted one, but not every pool is accepted: perhaps one of these, perhaps one whose
+    /// name is unknown.
+    Uncertain(BTreeSet<PoolName>),
+}
+
+/// How an advertisement stands to a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// It is for the pool and selects the Service.
+    Applies,
+    /// It isn't for the pool.
+    OtherPools,
+    /// It is for the pool, but none of its service selectors matches.
+    ServiceNotSelected,
+}
+
+/// The decision about one Service.
+#[derive(Clone, Debug)]
+pub struct Decision<'a> {
+    situation: Situation<'a>,
+    addresses: &'a [IpAddr],
+    home: Home,
+    reaching: Vec<&'a L2Advertisement>,
+    grounds: Grounds,
+    /// The contest, or the reason for which no node announces.
+    contest: Result<Contest<'a>, Reason>,
+}
+
+/// Decides about a Service; `last` are the grounds of the decision before.
+#[must_use]
+pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: &Grounds) -> Decision<'a> {
+    let nowhere = |reason| Decision {
+        situation,
+        addresses: &[],
+        home: Home::Nowhere,
+        reaching: Vec::new(),
+        grounds: last.clone(),
+        contest: Err(reason),
+    };
+    if !ready(situation.facts) {
+        return nowhere(Reason::NotReady);
+    }
+    let Some(service) = situation.facts.services.get(key) else {
+        return nowhere(Reason::NoSuchService);
+    };
+    match allocation(situation.class, service) {
+        Ok(addresses) => decide_allocated(situation, service, addresses, last),
+        Err(reason) => nowhere(reason),
+    }
+}
+
+/// The addresses of a Service that is ours to announce.
+fn allocation<'a>(class: &Class, service: &'a Service) -> Result<&'a [IpAddr], Reason> {
+    if !service.is_load_balancer {
+        return Err(Reason::NotLoadBalancer);
+    }
+    if service.class != *class {
+        let class = match &service.class {
+            Class::Default => String::new(),
+            Class::Named(name) => name.clone(),
+        };
+        return Err(Reason::OtherClass { class });
+    }
+    match &service.ingress {
+        Ingress::Addresses(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ingress::Addresses(_) | Ingress::Empty => Err(Reason::NoAllocation),
+        Ingress::Unreadable(text) => Err(Reason::InvalidAddress { text: text.clone() }),
+    }
+}
+
+fn decide_allocated<'a>(
+    situation: Situation<'a>,
+    service: &'a Service,
+    addresses: &'a [IpAddr],
+    last: &Grounds,
+) -> Decision<'a> {
+    let config = &situation.facts.config;
+    let home = Home::of(config, service, addresses);
+    let reaching = home.advertisements(config);
+    let contest = Contest::hold(situation, service, addresses, &home, &reaching);
+    let mut decision = Decision {
+        situation,
+        addresses,
+        home,
+        reaching,
+        grounds: Grounds::Unknown,
+        contest,
+    };
+    let remembered = match (&decision.home, last) {
+        (Home::Nowhere | Home::Uncertain(_), Grounds::Known(known))
+            if known.addresses == addresses =>
+        {
+            known
+        }
+        (
+            Home::Nowhere | Home::Pool(_) | Home::Uncertain(_),
+            Grounds::Known(_) | Grounds::Unknown,
+        ) => {
+            decision.grounds = decision.new_grounds();
+            return decision;
+        }
+    };
+    decision.grounds = last.clone();
+    if decision.winner().is_none() {
+        // The addresses lost their pool, by deletion or by a rejection: the advertisements that
+        // were for it go on, on every node alike.
+        let ads = config.l2.values();
+        let reaching: Vec<_> = ads
+            .filter(|ad| remembered.advertisements.contains(&ad.name))
+            .collect();
+        let home = &decision.home;
+        if let Ok(contest) = Contest::hold(situation, service, addresses, home, &reaching)
+            && contest.winner().is_some()
+        {
+            decision.contest = Ok(contest);
+            decision.reaching = reaching;
+        }
+    }
+    decision
+}
+
+impl<'a> Decision<'a> {
+    /// The verdict of a node, known or not.
+    #[must_use]
+    pub fn verdict(&self, node: &NodeName) -> Verdict {
+        let outcome = match &self.contest {
+            Ok(contest) => contest.outcome(node, self.addresses),
+            Err(reason) => Err(reason.clone()),
+        };
+        match outcome {
+            Err(reason) => Verdict::Withhold(reason),
+            Ok(announcement) if node == self.situation.local.node => self.locally(announcement),
+            Ok(announcement) => Verdict::Announce(announcement),
+        }
+    }
+
+    /// The verdict of this node once it has won.
+    fn locally(&self, mut announcement: Announcement) -> Verdict {
+        let links = self.situation.local.links;
+        let usable = links.iter().any(|(name, link)| {
+            let speaks = |ip: &IpAddr| link.speaks(Family::of(*ip));
+            announcement.interfaces.admits(name) && self.addresses.iter().any(speaks)
+        });
+        if !usable {
+            let wanted = match announcement.interfaces {
+                Filter::Any => BTreeSet::new(),
+                Filter::Only(wanted) => wanted,
+            };
+            return Verdict::Withhold(Reason::NoInterface { wanted });
+        }
+        let conflicts = self.conflicts();
+        match (announcement.conflict, conflicts.first()) {
+            (ConflictPolicy::Withhold, Some(first)) => {
+                Verdict::Withhold(Reason::AddressConflict(first.clone()))
+            }
+            (
+                ConflictPolicy::Report | ConflictPolicy::Withhold | ConflictPolicy::Defend,
+                Some(_) | None,
+            ) => {
+                announcement.conflicts = conflicts;
+                Verdict::Announce(announcement)
+            }
+        }
+    }
+
+    /// Every node that plays a part: Node objects, members, and this node.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<&'a NodeName> {
+        let mut nodes: BTreeSet<_> = self.situation.facts.nodes.keys().collect();
+        nodes.insert(self.situation.local.node);
+        match self.situation.membership {
+            Membership::Disabled => {}
+            Membership::Members(alive) => nodes.extend(alive),
+        }
+        nodes
+    }
+
+    /// Who won the election, if anyone stood.
+    #[must_use]
+    pub fn winner(&self) -> Option<&'a NodeName> {
+        self.contest.as_ref().ok().and_then(Contest::winner)
+    }
+
+    /// The candidates in order of election.
+    #[must_use]
+    pub fn ranking(&self) -> &[Ranked<'a>] {
+        self.contest.as_ref().map_or(&[], Contest::ranking)
+    }
+
+    /// Addresses of the Service, in ingress order.
+    #[must_use]
+    pub fn addresses(&self) -> &'a [IpAddr] {
+        self.addresses
+    }
+
+    /// Strangers heard by this node for one of the addresses.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let all = self.situation.local.conflicts.iter();
+        all.filter(|c| self.addresses.contains(&c.ip))
+            .cloned()
+            .collect()
+    }
+
+    /// The pool the addresses belong to.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What the next decision may rest on.
+    #[must_use]
+    pub fn grounds(&self) -> &Grounds {
+        &self.grounds
+    }
+
+    /// How an advertisement stands to the Service.
+    #[must_use]
+    pub fn standing(&self, advertisement: &L2Advertisement, labels: &Labels) -> Standing {
+        if !self.reaching.iter().any(|ad| ad.name == advertisement.name) {
+            Standing::OtherPools
+        } else if advertisement.services.matches(labels) {
+            Standing::Applies
+        } else {
+            Standing::ServiceNotSelected
+        }
+    }
+
+    fn new_grounds(&self) -> Grounds {
+        match (&self.home, self.winner()) {
+            (Home::Nowhere, _) | (Home::Uncertain(_), None) => Grounds::Unknown,
+            (Home::Pool(_), _) | (Home::Uncertain(_), Some(_)) => Grounds::Known(KnownGrounds {
+                addresses: self.addresses.to_vec(),
+                advertisements: self.reaching.iter().map(|ad| ad.name.clone()).collect(),
+            }),
+        }
+    }
+}
+
+impl Home {
+    fn of(config: &Config, service: &Service, addresses: &[IpAddr]) -> Self {
+        let mut pools = config.pools.values();
+        if let Some(pool) = pools.find(|p| addresses.iter().all(|&ip| p.contains(ip))) {
+            return Self::Pool(pool.name.clone());
+        }
+        let rejected = match &config.coverage {
+            Coverage::Complete => return Self::Nowhere,
+            Coverage::Incomplete { rejected } => rejected,
+        };
+        match &service.allocated_from {
+            Some(name) if rejected.contains_key(name) => Self::Uncertain([name.clone()].into()),
+            // An accepted pool without the addresses has lost them; any other name may be that of
+            // a pool hidden where the source can't be read.
+            Some(name) if !config.pools.contains_key(name) => {
+                Self::Uncertain(rejected.keys().chain([name]).cloned().collect())
+            }
+            Some(_) | None => Self::Uncertain(rejected.keys().cloned().collect()),
+        }
+    }
+
+    /// The advertisements that are for the pool, or for one it may be.
+    fn advertisements<'a>(&self, config: &'a Config) -> Vec<&'a L2Advertisement> {
+        let reaches = |ad: &&L2Advertisement| match self {
+            Self::Nowhere => false,
+            Self::Pool(name) => ad.pools.admits(name),
+            Self::Uncertain(names) => {
+                ad.pools == Filter::Any || names.iter().any(|name| ad.pools.admits(name))
+            }
+        };
+        config.l2.values().filter(reaches).collect()
+    }
+
+    /// Why no advertisement reaches the addresses.
+    pub(super) fn unreached(&self, addresses: &[IpAddr]) -> Reason {
+        let addresses = addresses.to_vec();
+        match self {
+            Self::Nowhere => Reason::NotInPool { addresses },
+            Self::Pool(name) => Reason::NoAdvertisement { pool: name.clone() },
+            Self::Uncertain(names) => Reason::PoolUnknown {
+                addresses,
+                rejected: names.clone(),
+            },
+        }
+    }
+}
