@@ -1,21 +1,35 @@
 //! The speaker: what this node announces (`spec/metallb.md` §5.1, §5.2).
+//!
+//! Invariants: nothing is decided before everything a decision rests on is known (the first full
+//! list of each kind, who is alive, this node's interfaces), so that a start never says that
+//! nothing is announced. A verdict comes from [`decide`] only. The table goes out only when it
+//! changed, and whole.
+
+mod board;
+mod report;
 
 pub use crate::advertise::l2::LinkState;
 
-use crate::advertise::l2::{Conflict, L2Table};
+use crate::advertise::l2::{
+    Conflict, Decision, Grounds, L2Table, Local, Reason, Situation, Terms, Verdict, decide, ready,
+};
 use crate::event::EventRecord;
-use crate::facts::Changes;
+use crate::facts::{Changes, Class, Facts};
 use crate::membership::Membership;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::names::{NodeName, ServiceKey};
+use board::Board;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 /// What the speaker is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The facts changed.
     Facts(Changes),
-    /// Who is alive.
+    /// Who is alive. Told at least once, also where membership is off.
     Membership(Membership),
-    /// Interfaces of this node by name, and whether ARP and NDP can be spoken on them now.
+    /// Interfaces of this node by name, and whether ARP and NDP can be spoken on them now. Told
+    /// at least once.
     Links(BTreeMap<String, LinkState>),
     /// Every conflict known now, latest wins.
     Conflicts(BTreeSet<Conflict>),
@@ -28,4 +42,230 @@ pub enum Action {
     L2(L2Table),
     /// Record an event on a Service.
     Emit(EventRecord),
+}
+
+/// Who this speaker is and whom it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakerOptions {
+    /// This node.
+    pub node: NodeName,
+    /// The `loadBalancerClass` served (`--lb-class`).
+    pub class: Class,
+    /// Whether nodes with the exclude label are candidates all the same (`--ignore-exclude-lb`).
+    pub ignore_exclude_lb: bool,
+}
+
+/// The speaker of one node.
+#[derive(Debug)]
+pub struct Speaker {
+    options: SpeakerOptions,
+    /// `None` until told; neither off nor empty.
+    membership: Option<Membership>,
+    /// `None` until told.
+    links: Option<BTreeMap<String, LinkState>>,
+    conflicts: BTreeSet<Conflict>,
+    /// Whether everything was decided once.
+    started: bool,
+    states: BTreeMap<ServiceKey, State>,
+    board: Board,
+    events: VecDeque<EventRecord>,
+}
+
+/// What was decided about a Service last.
+#[derive(Debug)]
+struct State {
+    verdict: Verdict,
+    /// Addresses, in ingress order; none if there is nothing to announce.
+    addresses: Vec<IpAddr>,
+    /// How this node holds them, silently or not, if it does.
+    held: Option<Terms>,
+    /// Whether another node won them.
+    elsewhere: bool,
+    /// Strangers heard for them.
+    conflicts: Vec<Conflict>,
+    /// What the next decision may rest on.
+    grounds: Grounds,
+    age: Age,
+}
+
+/// How long the Service has had its addresses, as far as this process saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// It got them before this process looked, or somebody has announced them since.
+    Known,
+    /// This process saw it get them, and nobody was there to announce them yet.
+    New,
+    /// This process saw it get them, and the decision of this very moment is the first with a
+    /// winner.
+    First,
+}
+
+/// What an input asks to decide anew.
+enum Scope {
+    Nothing,
+    Services(BTreeSet<ServiceKey>),
+    All,
+}
+
+impl Speaker {
+    /// A speaker that knows nothing yet.
+    #[must_use]
+    pub fn new(options: SpeakerOptions) -> Self {
+        Self {
+            options,
+            membership: None,
+            links: None,
+            conflicts: BTreeSet::new(),
+            started: false,
+            states: BTreeMap::new(),
+            board: Board::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes an input; `facts` are the facts with it applied.
+    pub fn handle(&mut self, facts: &Facts, input: Input) {
+        let scope = self.take(input);
+        if self.membership.is_none() || self.links.is_none() || !ready(facts) {
+            return;
+        }
+        let all = || facts.services.keys().chain(self.states.keys()).cloned();
+        let keys = match scope {
+            Scope::Services(keys) if self.started => keys,
+            Scope::Nothing if self.started => return,
+            Scope::All | Scope::Services(_) | Scope::Nothing => {
+                let keys = all().collect();
+                self.board.know(&facts.nodes);
+                keys
+            }
+        };
+        self.decide_all(facts, &keys);
+        self.started = true;
+    }
+
+    /// What is asked for next, if anything; to be called until it isn't.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        let table = self.board.take_changed().map(Action::L2);
+        table.or_else(|| self.events.pop_front().map(Action::Emit))
+    }
+
+    /// This node's verdict on every Service; none before the first decision.
+    pub fn verdicts(&self) -> impl Iterator<Item = (&ServiceKey, &Verdict)> {
+        self.states.iter().map(|(key, state)| (key, &state.verdict))
+    }
+
+    /// What this node announces, Service by Service
+    /// (`metallb_speaker_announced{service,protocol,node,ip}`).
+    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, IpAddr)> {
+        self.verdicts().flat_map(|(key, verdict)| {
+            let addresses: &[IpAddr] = match verdict {
+                Verdict::Announce(announcement) => &announcement.addresses,
+                Verdict::Withhold(_) => &[],
+            };
+            addresses.iter().map(move |&ip| (key, ip))
+        })
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        &self.options.node
+    }
+
+    /// The decision about a Service as it stands; none before membership and interfaces are known.
+    #[must_use]
+    pub fn decision<'a>(&'a self, facts: &'a Facts, key: &ServiceKey) -> Option<Decision<'a>> {
+        let situation = Situation {
+            facts,
+            membership: self.membership.as_ref()?,
+            class: &self.options.class,
+            ignore_exclude_lb: self.options.ignore_exclude_lb,
+            local: Local {
+                node: &self.options.node,
+                links: self.links.as_ref()?,
+                conflicts: &self.conflicts,
+            },
+        };
+        let unknown = Grounds::Unknown;
+        let last = self
+            .states
+            .get(key)
+            .map_or(&unknown, |state| &state.grounds);
+        Some(decide(situation, key, last))
+    }
+
+    fn take(&mut self, input: Input) -> Scope {
+        match input {
+            Input::Facts(changes)
+                if changes.pools || changes.config || changes.nodes || changes.listed =>
+            {
+                Scope::All
+            }
+            Input::Facts(changes) => Scope::Services(changes.services),
+            Input::Membership(membership) => {
+                scope_of(self.membership.replace(membership) != self.membership)
+            }
+            Input::Links(links) => scope_of(self.links.replace(links) != self.links),
+            Input::Conflicts(conflicts) => {
+                let changed = self.conflicts.symmetric_difference(&conflicts);
+                let keys = changed
+                    .flat_map(|c| self.board.holders(c.ip))
+                    .cloned()
+                    .collect();
+                self.conflicts = conflicts;
+                Scope::Services(keys)
+            }
+        }
+    }
+
+    fn decide_all(&mut self, facts: &Facts, keys: &BTreeSet<ServiceKey>) {
+        let mut touched = BTreeSet::new();
+        for key in keys {
+            let before = self.states.get(key);
+            let Some(after) = self.state(facts, key, before) else {
+                continue;
+            };
+            report::tell(&self.options.node, key, before, &after, &mut self.events);
+            let old = before.map_or(&[][..], |state| &state.addresses);
+            self.board.hold(key, old, &after.addresses);
+            touched.extend(old.iter().chain(&after.addresses).copied());
+            if after.verdict == Verdict::Withhold(Reason::NoSuchService) {
+                self.states.remove(key);
+            } else {
+                self.states.insert(key.clone(), after);
+            }
+        }
+        for ip in touched {
+            self.board.settle(ip, &self.states);
+        }
+    }
+
+    fn state(&self, facts: &Facts, key: &ServiceKey, before: Option<&State>) -> Option<State> {
+        let decision = self.decision(facts, key)?;
+        let addresses = decision.addresses().to_vec();
+        let age = match before {
+            _ if addresses.is_empty() || !self.started => Age::Known,
+            None => Age::New,
+            Some(before) if before.addresses.is_empty() => Age::New,
+            Some(before) if before.addresses == addresses && before.age == Age::New => Age::New,
+            Some(_) => Age::Known,
+        };
+        Some(State {
+            verdict: decision.verdict(&self.options.node),
+            held: decision.held(),
+            elsewhere: decision.winner().is_some_and(|w| *w != self.options.node),
+            conflicts: decision.conflicts(),
+            grounds: decision.grounds().clone(),
+            age: match (age, decision.winner()) {
+                (Age::New, Some(_)) => Age::First,
+                (Age::New, None) => Age::New,
+                (Age::Known | Age::First, _) => Age::Known,
+            },
+            addresses,
+        })
+    }
+}
+
+fn scope_of(changed: bool) -> Scope {
+    if changed { Scope::All } else { Scope::Nothing }
 }

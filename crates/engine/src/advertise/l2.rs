@@ -115,15 +115,13 @@ impl std::fmt::Display for Conflict {
 /// What the L2 task is to do: the whole table, latest wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct L2Table {
-    /// Addresses this node answers for.
+    /// Addresses this node answers for. One withheld for a conflict is here too: its policy says
+    /// to be silent, and only who goes on looking knows when the stranger has left.
     pub entries: BTreeMap<IpAddr, L2Entry>,
     /// Addresses another node won: if this node has answered for one until now, it goes on until
     /// it hears the successor, at most a second. Any other address that leaves `entries` falls
     /// silent at once.
     pub yielded: BTreeSet<IpAddr>,
-    /// Addresses this node won but withholds because a stranger answers for them: it is silent,
-    /// and goes on looking whether the stranger is still there.
-    pub contested: BTreeSet<IpAddr>,
     /// Addresses of this node and its fellows, to learn their MACs by: an answer from one of
     /// these is not a stranger's.
     pub fellows: BTreeMap<NodeName, Vec<IpAddr>>,

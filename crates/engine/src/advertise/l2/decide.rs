@@ -8,7 +8,7 @@
 //! every one.
 
 use super::contest::Contest;
-use super::{Announcement, Conflict, LinkState, Reason, Verdict};
+use super::{Announcement, Conflict, LinkState, Reason, Terms, Verdict};
 use crate::config::{Config, ConflictPolicy, Coverage, Filter, L2Advertisement};
 use crate::election::Ranked;
 use crate::facts::{Class, Facts, Ingress, Labels, Service};
@@ -219,31 +219,50 @@ impl<'a> Decision<'a> {
     /// The verdict of a node, known or not.
     #[must_use]
     pub fn verdict(&self, node: &NodeName) -> Verdict {
-        let outcome = match &self.contest {
-            Ok(contest) => contest.outcome(node, self.addresses),
-            Err(reason) => Err(reason.clone()),
-        };
-        match outcome {
+        if node == self.situation.local.node {
+            return match self.local() {
+                Err(reason) => Verdict::Withhold(reason),
+                Ok(announcement) => self.unless_contested(announcement),
+            };
+        }
+        match self.outcome(node) {
             Err(reason) => Verdict::Withhold(reason),
-            Ok(announcement) if node == self.situation.local.node => self.locally(announcement),
             Ok(announcement) => Verdict::Announce(announcement),
         }
     }
 
-    /// The verdict of this node once it has won.
-    fn locally(&self, mut announcement: Announcement) -> Verdict {
-        let links = self.situation.local.links;
+    /// What this node is to hold, silently or not; nothing if another node is to or none.
+    pub(crate) fn held(&self) -> Option<Terms> {
+        self.local().ok().map(|a| Terms::from(&a))
+    }
+
+    fn outcome(&self, node: &NodeName) -> Result<Announcement, Reason> {
+        match &self.contest {
+            Ok(contest) => contest.outcome(node, self.addresses),
+            Err(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// The outcome for this node: it also has to have an interface.
+    fn local(&self) -> Result<Announcement, Reason> {
+        let Local { node, links, .. } = self.situation.local;
+        let announcement = self.outcome(node)?;
         let usable = links.iter().any(|(name, link)| {
             let speaks = |ip: &IpAddr| link.speaks(Family::of(*ip));
             announcement.interfaces.admits(name) && self.addresses.iter().any(speaks)
         });
-        if !usable {
-            let wanted = match announcement.interfaces {
+        if usable {
+            return Ok(announcement);
+        }
+        Err(Reason::NoInterface {
+            wanted: match announcement.interfaces {
                 Filter::Any => BTreeSet::new(),
                 Filter::Only(wanted) => wanted,
-            };
-            return Verdict::Withhold(Reason::NoInterface { wanted });
-        }
+            },
+        })
+    }
+
+    fn unless_contested(&self, mut announcement: Announcement) -> Verdict {
         let conflicts = self.conflicts();
         match (announcement.conflict, conflicts.first()) {
             (ConflictPolicy::Withhold, Some(first)) => {

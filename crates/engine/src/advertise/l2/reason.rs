@@ -143,15 +143,7 @@ impl fmt::Display for Reason {
             Self::NotReady => f.write_str("not everything has been read yet"),
             Self::NoSuchService => f.write_str("there is no such Service"),
             Self::NotLoadBalancer => f.write_str("the Service's type is not LoadBalancer"),
-            Self::OtherClass { class } if class.is_empty() => {
-                f.write_str("the Service names no loadBalancerClass, and only one is served here")
-            }
-            Self::OtherClass { class } => {
-                write!(
-                    f,
-                    "the Service's loadBalancerClass \"{class}\" is another's"
-                )
-            }
+            Self::OtherClass { class } => f.write_str(&other_class(class)),
             Self::NoAllocation => f.write_str("the Service has no address yet"),
             Self::InvalidAddress { text } => {
                 write!(f, "\"{text}\" in the Service's status is no address")
@@ -162,22 +154,7 @@ impl fmt::Display for Reason {
             Self::PoolUnknown {
                 addresses,
                 rejected,
-            } if rejected.is_empty() => write!(
-                f,
-                "no accepted pool has {}; it may be in a pool that can't be read, and no \
-                 advertisement is for every pool",
-                list(addresses)
-            ),
-            Self::PoolUnknown {
-                addresses,
-                rejected,
-            } => write!(
-                f,
-                "no accepted pool has {}; it may be in a rejected one ({}), which no \
-                 advertisement is for",
-                list(addresses),
-                list(rejected)
-            ),
+            } => f.write_str(&pool_unknown(addresses, rejected)),
             Self::NoServingEndpoint => f.write_str("the Service has no endpoint that can serve"),
             Self::SharedIpWithServiceSelector { advertisement } => write!(
                 f,
@@ -209,19 +186,47 @@ impl fmt::Display for Reason {
                     place(*rank)
                 )
             }
-            Self::NoInterface { wanted } if wanted.is_empty() => {
-                f.write_str("the node won the election but has no usable interface")
-            }
-            Self::NoInterface { wanted } => write!(
-                f,
-                "the node won the election but can't use any interface named: {}",
-                list(wanted)
-            ),
+            Self::NoInterface { wanted } => f.write_str(&no_interface(wanted)),
             Self::AddressConflict(conflict) => write!(f, "{conflict}"),
             Self::Probing => {
                 f.write_str("the node is asking whether anyone has the new address already")
             }
         }
+    }
+}
+
+fn other_class(class: &str) -> String {
+    if class.is_empty() {
+        "the Service names no loadBalancerClass, and only one is served here".to_owned()
+    } else {
+        format!("the Service's loadBalancerClass \"{class}\" is another's")
+    }
+}
+
+fn pool_unknown(addresses: &[IpAddr], rejected: &BTreeSet<PoolName>) -> String {
+    let addresses = list(addresses);
+    if rejected.is_empty() {
+        format!(
+            "no accepted pool has {addresses}; it may be in a pool that can't be read, and no \
+             advertisement is for every pool"
+        )
+    } else {
+        format!(
+            "no accepted pool has {addresses}; it may be in a rejected one ({}), which no \
+             advertisement is for",
+            list(rejected)
+        )
+    }
+}
+
+fn no_interface(wanted: &BTreeSet<String>) -> String {
+    if wanted.is_empty() {
+        "the node won the election but has no usable interface".to_owned()
+    } else {
+        format!(
+            "the node won the election but can't use any interface named: {}",
+            list(wanted)
+        )
     }
 }
 
