@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Network-namespace topologies, clients and scenarios for tests, demo and benches.
+//!
+//! A [`world::World`] is made of anonymous network namespaces on one machine; [`stage::enter`]
+//! comes first. See `docs/contributing/lab.md`.
+
+pub mod frame;
+pub mod http;
+pub mod netns;
+pub mod probe;
+pub mod process;
+pub mod raw;
+pub mod sniff;
+pub mod stage;
+pub mod trial;
+pub mod wait;
+pub mod world;

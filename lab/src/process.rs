@@ -1,0 +1,188 @@
+//! Processes in a namespace that can't outlive the lab.
+//!
+//! Each is started through `setpriv --pdeathsig KILL`. That signal comes when the *thread* that
+//! forked ends, so one thread that lives as long as the process starts them all.
+
+use crate::netns::Netns;
+use crate::wait::wait_until;
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Lines of output kept of a process; older ones are dropped.
+const KEPT: usize = 4000;
+
+/// The lab may have ended before the death signal was set, then nobody would send it.
+const UNLESS_ORPHANED: &str = r#"test "$PPID" = "$0" && exec "$@""#;
+
+type Job = Box<dyn FnOnce() + Send>;
+static NURSERY: OnceLock<Sender<Job>> = OnceLock::new();
+
+/// A running process and the last lines it wrote.
+#[derive(Debug)]
+pub struct Process {
+    label: String,
+    child: Child,
+    log: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The label it was started with.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// If the process has been waited for already.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, signal).with_context(|| format!("{signal} to {}", self.label))
+    }
+
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// If it can't be waited for.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it still runs after `deadline`.
+    pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let what = format!("end of {}", self.label);
+        wait_until(&what, deadline, || self.ended())
+    }
+
+    /// Kills it and waits until the kernel has cleaned up.
+    ///
+    /// # Errors
+    /// If it can't be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.ended()?.is_none() {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// The last lines it wrote to standard output and error.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().cloned().collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Best effort: it dies with the lab in any case.
+        let _ = self.kill();
+    }
+}
+
+/// Whether a process runs; one that ended but was not waited for yet doesn't.
+#[must_use]
+pub fn runs(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|s| s.starts_with(" Z")))
+}
+
+pub(crate) fn spawn(ns: &Netns, label: &str, program: &str, args: &[String]) -> Result<Process> {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .args(["sh", "-c", UNLESS_ORPHANED])
+        .arg(std::process::id().to_string())
+        .arg(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let (tx, rx) = channel();
+    let ns = ns.clone();
+    let job: Job = Box::new(move || {
+        let child = ns
+            .enter()
+            .and_then(|()| command.spawn().context("starting setpriv"));
+        let _ = tx.send(child);
+    });
+    nursery().send(job).ok().context("the starter is gone")?;
+    let mut child = rx
+        .recv()
+        .context("the starter is gone")?
+        .with_context(|| format!("starting {program}"))?;
+    let log = Arc::new(Mutex::new(VecDeque::new()));
+    if let Some(out) = child.stdout.take() {
+        collect(out, &log);
+    }
+    if let Some(err) = child.stderr.take() {
+        collect(err, &log);
+    }
+    Ok(Process {
+        label: label.to_owned(),
+        child,
+        log,
+    })
+}
+
+fn nursery() -> &'static Sender<Job> {
+    NURSERY.get_or_init(|| {
+        let (tx, rx) = channel::<Job>();
+        thread::spawn(move || rx.iter().for_each(|job| job()));
+        tx
+    })
+}
+
+fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<VecDeque<String>>>) {
+    let log = Arc::clone(log);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            if log.len() == KEPT {
+                log.pop_front();
+            }
+            log.push_back(line);
+        }
+    });
+}
+
+/// Runs a program with `text` on its standard input, in the calling thread's namespace.
+pub(crate) fn feed(program: &str, args: &[&str], text: &str) -> Result<()> {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("running {program} (is it installed?)"))?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    // A program that gave up early closes its end; its own words say why.
+    let _ = stdin.write_all(text.as_bytes());
+    drop(stdin);
+    let out = child.wait_with_output()?;
+    ensure!(
+        out.status.success(),
+        "{program}: {}\n{text}",
+        String::from_utf8_lossy(&out.stderr).trim()
+    );
+    Ok(())
+}
