@@ -3,12 +3,15 @@
 //! A [`world::World`] is made of anonymous network namespaces on one machine; [`stage::enter`]
 //! comes first. See `docs/contributing/lab.md`.
 
+pub mod corten;
 pub mod frame;
 pub mod http;
+pub mod manifests;
 pub mod netns;
 pub mod probe;
 pub mod process;
 pub mod raw;
+pub mod site;
 pub mod sniff;
 pub mod stage;
 pub mod trial;

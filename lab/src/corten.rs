@@ -1,0 +1,280 @@
+//! A running `corten run`, and the command line that asks it.
+
+use crate::manifests::state_directory;
+use crate::netns::Netns;
+use crate::process::Process;
+use crate::wait::wait_until;
+use crate::world::Node;
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use serde::Deserialize;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// When to give up on a process.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// An instance on a node.
+#[derive(Debug)]
+pub struct Corten {
+    /// The node's name.
+    pub node: String,
+    ns: Netns,
+    manifests: PathBuf,
+    state: TempDir,
+    options: Vec<String>,
+    process: Process,
+}
+
+/// What `corten status -o json` says, as far as the lab asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Whether everything was listed once and decided on.
+    pub ready: bool,
+    /// LoadBalancer Services.
+    pub services: Vec<Service>,
+    /// Strangers answering for our addresses.
+    pub conflicts: Vec<Conflict>,
+    /// Objects not accepted.
+    pub rejections: Vec<String>,
+    /// What was read but not used.
+    pub warnings: Vec<String>,
+}
+
+/// One Service of a [`Status`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
+    /// Namespace and name.
+    pub service: String,
+    /// Addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Pool of the addresses.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// Whether the node asked announces it.
+    pub announced: bool,
+    /// The node that won.
+    #[serde(default)]
+    pub winner: Option<String>,
+    /// Why the node asked doesn't announce, in words.
+    pub message: String,
+}
+
+/// A stranger of a [`Status`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// The address.
+    pub ip: IpAddr,
+    /// The stranger.
+    pub mac: String,
+    /// Where it was heard.
+    pub interface: String,
+}
+
+impl Corten {
+    /// Starts one on a node with a state directory of its own; `options` are further flags.
+    ///
+    /// # Errors
+    /// If there is no binary (see [`binary`]).
+    pub fn start(node: &Node, manifests: &Path, options: &[&str]) -> Result<Self> {
+        let state = state_directory(&node.name)?;
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let process = launch(&node.ns, &node.name, manifests, state.path(), &options)?;
+        Ok(Self {
+            node: node.name.clone(),
+            ns: node.ns.clone(),
+            manifests: manifests.to_owned(),
+            state,
+            options,
+            process,
+        })
+    }
+
+    /// Starts it again with the same state, after its end.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process = launch(
+            &self.ns,
+            &self.node,
+            &self.manifests,
+            self.state.path(),
+            &self.options,
+        )?;
+        Ok(())
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    ///
+    /// # Errors
+    /// If it goes on running.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.signal(Signal::SIGTERM)?;
+        self.process.wait(DEADLINE).with_context(|| self.story())
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    ///
+    /// # Errors
+    /// If it can't be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// `corten status`.
+    ///
+    /// # Errors
+    /// If the instance doesn't answer.
+    pub fn status(&self) -> Result<Status> {
+        let text = self.ask(&["status"], "json")?;
+        serde_json::from_str(&text).with_context(|| text)
+    }
+
+    /// `corten explain`, as a person reads it.
+    ///
+    /// # Errors
+    /// If the instance doesn't answer or knows no such Service.
+    pub fn explain(&self, service: &str) -> Result<String> {
+        self.ask(&["explain", service], "table")
+    }
+
+    /// `corten explain -o json`.
+    ///
+    /// # Errors
+    /// If the instance doesn't answer or knows no such Service.
+    pub fn explain_json(&self, service: &str) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(
+            &self.ask(&["explain", service], "json")?,
+        )?)
+    }
+
+    /// Waits until the status is as wanted.
+    ///
+    /// # Errors
+    /// With the instance's log, if it isn't in time or the instance ended.
+    pub fn wait_status<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(Status) -> Option<T>,
+    ) -> Result<T> {
+        wait_until(what, DEADLINE, || {
+            if let Some(status) = self.process.ended()? {
+                anyhow::bail!("corten on {} ended: {status}", self.node);
+            }
+            // Right after its start the socket isn't there yet.
+            Ok(self.status().ok().and_then(&mut wanted))
+        })
+        .with_context(|| self.story())
+    }
+
+    /// Waits until it has read and decided everything once.
+    ///
+    /// # Errors
+    /// With the instance's log, if it doesn't get there.
+    pub fn wait_ready(&mut self) -> Result<Status> {
+        self.wait_status("readiness", |s| s.ready.then_some(s))
+    }
+
+    /// What it logged, for the message of a failure.
+    #[must_use]
+    pub fn story(&self) -> String {
+        format!(
+            "corten on {} logged:\n  {}\n",
+            self.node,
+            self.process.log().join("\n  ")
+        )
+    }
+
+    fn ask(&self, command: &[&str], form: &str) -> Result<String> {
+        let socket = self.state.path().join("corten.sock");
+        let out = Command::new(binary()?)
+            .args(command)
+            .arg("--socket")
+            .arg(socket)
+            .args(["-o", form])
+            .output()?;
+        ensure!(
+            out.status.success(),
+            "corten {}: {}",
+            command.join(" "),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        Ok(String::from_utf8(out.stdout)?)
+    }
+}
+
+fn launch(
+    ns: &Netns,
+    node: &str,
+    manifests: &Path,
+    state: &Path,
+    options: &[String],
+) -> Result<Process> {
+    let mut args = run_arguments(node, manifests, state);
+    args.extend(options.iter().cloned());
+    let program = binary()?;
+    ns.spawn(node, &program.display().to_string(), &args)
+}
+
+/// Arguments of `corten run`, without options.
+#[must_use]
+pub fn run_arguments(node: &str, manifests: &Path, state: &Path) -> Vec<String> {
+    vec![
+        "run".to_owned(),
+        "--node".to_owned(),
+        node.to_owned(),
+        "--manifests".to_owned(),
+        manifests.display().to_string(),
+        "--state".to_owned(),
+        state.display().to_string(),
+    ]
+}
+
+/// Runs a command of the binary to its end, in the lab's own (empty) namespace.
+///
+/// # Errors
+/// If there is no binary.
+pub fn command(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(binary()?).args(args).output()?)
+}
+
+/// The binary under test: `$CORTEN_BIN`, or the one built beside this program.
+///
+/// # Errors
+/// If there is none, with how to build it.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CORTEN_BIN") {
+        return Ok(path.into());
+    }
+    let here = std::env::current_exe()?;
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("corten"))
+        .find(|p| p.is_file())
+        .with_context(|| {
+            format!(
+                "no corten beside {}: run `cargo build -p corten` first, or set CORTEN_BIN",
+                here.display()
+            )
+        })
+}
