@@ -1,5 +1,340 @@
-//! A directory of manifests as the source of facts.
+//! A directory of manifests as the source of facts (`docs/reference/directory.md`).
+//!
+//! [`Directory::next`] gives what changed as the engine's events: first everything, then
+//! differences. [`Directory::record`] writes allocations into the ledger beside the manifests.
+//! Rejected, unreadable or missing never means deleted: an object leaves only when everything in
+//! the directory could be read and it is nowhere in it.
 
+mod atomic;
 mod decode;
+mod files;
+pub mod ledger;
+pub mod lock;
+mod overlay;
 pub mod read;
 mod tree;
+mod view;
+mod watch;
+
+use corten_engine::event::{Assignment, Event, Object};
+use corten_engine::names::{NodeName, ServiceKey};
+use corten_engine::rejection::{Kind, Rejection, Subject};
+use files::{Files, Look};
+use ledger::{Keeper, RecordError};
+use lock::{Lock, LockError};
+use overlay::{Overlay, Pins};
+use read::{Identity, Warning};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use tokio::time::Instant;
+use view::{Absent, Difference, View};
+use watch::Watch;
+
+/// Name of the lock in the state directory.
+const STATE_LOCK: &str = "lock";
+
+/// How a directory is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The directory of manifests.
+    pub manifests: PathBuf,
+    /// This node's own directory; made if it is missing.
+    pub state: PathBuf,
+    /// This node.
+    pub node: NodeName,
+    /// Whether this process is the one allocator.
+    pub role: Role,
+}
+
+/// Whether a process allocates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It reads the ledger.
+    Follower,
+    /// It writes the ledger, and is the only one to do so.
+    Allocator,
+}
+
+/// Why a directory can't be used.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The state directory can't be made or written.
+    #[error("state directory {path}: {source}", path = path.display())]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Another process uses the state directory.
+    #[error("state directory in use: {0}")]
+    InUse(LockError),
+    /// Another process is the allocator, or its lock can't be made.
+    #[error("can't be the allocator: {0}")]
+    Allocator(LockError),
+    /// What is known of the ledger can't be read.
+    #[error("{0}")]
+    Ledger(RecordError),
+}
+
+/// A directory of manifests.
+pub struct Directory {
+    files: Files,
+    view: View,
+    keeper: Keeper,
+    watch: Watch,
+    overlay: Overlay,
+    slices: BTreeMap<ServiceKey, corten_api::core::EndpointSlice>,
+    told: Told,
+    settling: Option<Instant>,
+    _state: Lock,
+}
+
+/// What was said last of things that are said as complete lists.
+#[derive(Debug, Default)]
+struct Told {
+    rejections: Vec<Rejection>,
+    reserved: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    any: bool,
+    listed: bool,
+}
+
+impl Directory {
+    /// Takes the locks and starts watching. Nothing is read yet, and the directory of manifests
+    /// need not exist unless this process is the allocator. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// If a lock is held, naming the holder, or the state directory can't be used.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let Options {
+            manifests,
+            state,
+            node,
+            role,
+        } = options;
+        let unusable = |path: &Path, source| OpenError::State {
+            path: path.to_owned(),
+            source,
+        };
+        let manifests = std::path::absolute(&manifests).map_err(|e| unusable(&manifests, e))?;
+        std::fs::create_dir_all(&state).map_err(|e| unusable(&state, e))?;
+        let lock = match Lock::acquire(&state.join(STATE_LOCK), node.as_str()) {
+            Ok(lock) => lock,
+            Err(LockError::Io { path, source }) => return Err(unusable(&path, source)),
+            Err(held @ LockError::Held { .. }) => return Err(OpenError::InUse(held)),
+        };
+        let keeper = match Keeper::open(&manifests, &state, &node, role == Role::Allocator) {
+            Ok(keeper) => keeper,
+            Err(RecordError::Lock(error)) => return Err(OpenError::Allocator(error)),
+            Err(error) => return Err(OpenError::Ledger(error)),
+        };
+        Ok(Self {
+            files: Files::new(&manifests),
+            view: View::default(),
+            keeper,
+            watch: Watch::new(&manifests),
+            overlay: Overlay::default(),
+            slices: BTreeMap::new(),
+            told: Told::default(),
+            settling: None,
+            _state: lock,
+        })
+    }
+
+    /// Waits for changes and says them; the first call says everything at once. A batch is to be
+    /// handed to the engine as a whole. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Vec<Event> {
+        if !self.told.any {
+            return self.refresh(&Look::Everything);
+        }
+        loop {
+            let look = self.watch.changed().await;
+            let events = self.refresh(&look);
+            if !events.is_empty() {
+                return events;
+            }
+        }
+    }
+
+    /// Has the next [`Self::next`] read every file again.
+    pub fn reload(&mut self) {
+        self.watch.reload();
+    }
+
+    /// Writes allocations into the ledger, all in one version, and says what that changes; an
+    /// assignment without addresses removes the entry.
+    ///
+    /// # Errors
+    /// If the ledger can't be written now. The assignments are then kept, written as soon as it
+    /// can be, and said by [`Self::next`].
+    pub fn record(
+        &mut self,
+        assignments: Vec<(ServiceKey, Assignment)>,
+    ) -> Result<Vec<Event>, RecordError> {
+        self.keeper.record(assignments)?;
+        Ok(self.say(Difference::default()))
+    }
+
+    /// What is odd in the manifests now.
+    pub fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        self.files.files.values().flat_map(|file| &file.warnings)
+    }
+
+    /// Whether the directory has been listed in full at least once.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.told.listed
+    }
+
+    /// Whether everything that may hold an object is readable now.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.files.is_complete() && self.settling.is_none()
+    }
+
+    fn refresh(&mut self, look: &Look) -> Vec<Event> {
+        let now = Instant::now();
+        let found = self.files.look(look);
+        let settled = self.settling.is_some_and(|until| until <= now);
+        if found.replaced {
+            self.settling = Some(now + watch::POLL);
+        } else if settled {
+            self.settling = None;
+        }
+        if self.files.unlisted.is_none() {
+            self.keeper.look();
+        }
+        let difference = if found.changed || settled || !self.told.any {
+            let absent = if self.is_complete() {
+                Absent::Deleted
+            } else {
+                Absent::Unknown
+            };
+            self.view.update(&self.files, absent)
+        } else {
+            Difference::default()
+        };
+        self.release();
+        self.say(difference)
+    }
+
+    /// As the allocator, drops allocations of Services that are gone.
+    fn release(&mut self) {
+        if !self.keeper.is_allocator() || !self.is_complete() {
+            return;
+        }
+        let gone: Vec<_> = self
+            .hidden()
+            .filter(|(key, _)| !self.view.is_rejected(key))
+            .map(|(key, _)| {
+                let none = Assignment {
+                    ingress: Vec::new(),
+                    pool: None,
+                };
+                (key.clone(), none)
+            })
+            .collect();
+        if !gone.is_empty()
+            && let Err(error) = self.keeper.record(gone)
+        {
+            tracing::warn!(%error, "allocations of deleted Services stay on record for now");
+        }
+    }
+
+    /// Allocations of Services that can't be seen now.
+    fn hidden(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
+        let allocations = self.keeper.allocations().into_iter().flatten();
+        allocations.filter(|(key, _)| !self.view.has_service(key))
+    }
+
+    /// Turns a difference, and what changed in the ledger and in health, into events.
+    fn say(&mut self, difference: Difference) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.say_rejections(&mut events);
+        self.say_reserved(&mut events);
+        events.extend(difference.deleted.into_iter().map(Event::Delete));
+        self.say_objects(&difference.applied, &mut events);
+        if self.files.unlisted.is_none() && !self.told.listed {
+            self.told.listed = true;
+            events.extend(Kind::ALL.map(Event::Listed));
+        }
+        self.told.any = true;
+        events
+    }
+
+    fn say_rejections(&mut self, events: &mut Vec<Event>) {
+        let mut rejections = self.view.rejections.clone();
+        rejections.extend(self.keeper.refusal().cloned());
+        if self.settling.is_some() {
+            rejections.push(Rejection {
+                subject: Subject::Unidentified,
+                field: String::new(),
+                cause: "the directory was replaced; what is missing is not deleted yet".to_owned(),
+                place: String::new(),
+            });
+        }
+        if rejections != self.told.rejections || !self.told.any {
+            self.told.rejections.clone_from(&rejections);
+            events.push(Event::Rejections(rejections));
+        }
+    }
+
+    fn say_reserved(&mut self, events: &mut Vec<Event>) {
+        let reserved: BTreeMap<_, _> = self
+            .hidden()
+            .map(|(key, assignment)| (key.clone(), assignment.ingress.clone()))
+            .collect();
+        if reserved != self.told.reserved || !self.told.any {
+            self.told.reserved.clone_from(&reserved);
+            events.push(Event::Reserved(reserved));
+        }
+    }
+
+    fn say_objects(&mut self, changed: &BTreeSet<Identity>, events: &mut Vec<Event>) {
+        let before = std::mem::take(&mut self.overlay);
+        self.overlay = self.overlay_now();
+        for (identity, kept) in &self.view.objects {
+            if changed.contains(identity) || self.overlay.differs(&before, kept) {
+                events.extend(self.overlay.apply(kept).map(Event::Apply));
+            }
+        }
+        let slices = self.overlay.slices(&self.view);
+        let before = std::mem::replace(&mut self.slices, slices);
+        for service in before.keys().filter(|s| !self.slices.contains_key(*s)) {
+            events.push(Event::Delete(overlay::slice_ref(service)));
+        }
+        for (service, slice) in &self.slices {
+            if before.get(service) != Some(slice) {
+                let object = Object::EndpointSlice(Box::new(slice.clone()));
+                events.push(Event::Apply(object));
+            }
+        }
+    }
+
+    fn overlay_now(&self) -> Overlay {
+        let allocations = self.keeper.allocations();
+        Overlay {
+            pins: if allocations.is_some() {
+                Pins::Ignored
+            } else {
+                Pins::Granted
+            },
+            assignments: allocations.cloned().unwrap_or_default(),
+            readiness: BTreeMap::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

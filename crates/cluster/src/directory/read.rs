@@ -74,7 +74,8 @@ impl ReadResult {
         for placed in other.objects {
             match seen.entry(identity(&placed.object_ref)) {
                 std::collections::btree_map::Entry::Occupied(first) => {
-                    self.rejections.push(duplicate(&placed, first.get()));
+                    self.rejections
+                        .push(duplicate(&placed.object_ref, &placed.place, first.get()));
                 }
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     entry.insert(placed.place.clone());
@@ -105,12 +106,12 @@ pub(crate) fn identity(object: &ObjectRef) -> Identity {
 }
 
 /// The rejection of a second definition.
-pub(crate) fn duplicate(second: &Placed, first: &str) -> Rejection {
+pub(crate) fn duplicate(object: &ObjectRef, second: &str, first: &str) -> Rejection {
     Rejection {
-        subject: Subject::Object(second.object_ref.clone()),
+        subject: Subject::Object(object.clone()),
         field: "metadata.name".to_owned(),
         cause: format!("already defined at {first}, which is used"),
-        place: second.place.clone(),
+        place: second.to_owned(),
     }
 }
 

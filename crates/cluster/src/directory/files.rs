@@ -1,0 +1,222 @@
+//! The manifest files of a directory, each read again only when it changed.
+
+use super::read::{self, Warning};
+use super::view::Kept;
+use corten_engine::rejection::{Rejection, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// How long a file's times can stand still although it changes: timestamps are that coarse on
+/// some file systems.
+const COARSE: Duration = Duration::from_secs(2);
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|m| Self::of(&m))
+    }
+
+    /// Whether the file changed so recently that it may change again within the same time.
+    fn is_fresh(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        let limit = i64::try_from(now.saturating_sub(COARSE.as_secs())).unwrap_or(i64::MAX);
+        self.modified.0 >= limit || self.changed.0 >= limit
+    }
+}
+
+/// One file as it was read last.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    stamp: Option<Stamp>,
+    fresh: bool,
+    /// Its objects.
+    pub(crate) objects: Vec<Arc<Kept>>,
+    /// What couldn't be read of it.
+    pub(crate) rejections: Vec<Rejection>,
+    /// What is odd about it.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What is to be looked at again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Everything, whether or not it seems to have changed.
+    Everything,
+    /// What was told to have changed. Anything else that has changed silently must look the same
+    /// twice in a row before it is believed: nobody told when its writer was done.
+    Changes {
+        /// Names of changed files.
+        told: BTreeSet<String>,
+        /// Names of files being written now; they stay as they were.
+        writing: BTreeSet<String>,
+    },
+}
+
+/// The manifest files of a directory.
+#[derive(Debug)]
+pub(crate) struct Files {
+    directory: PathBuf,
+    /// By name, in the order they are read.
+    pub(crate) files: BTreeMap<String, File>,
+    /// Why the directory can't be listed.
+    pub(crate) unlisted: Option<Rejection>,
+    silent: BTreeMap<String, Option<Stamp>>,
+    place: Option<(u64, u64)>,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Any file, or whether the directory can be listed, changed.
+    pub(crate) changed: bool,
+    /// Another directory is at the path, or it was away.
+    pub(crate) replaced: bool,
+}
+
+impl Files {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            files: BTreeMap::new(),
+            unlisted: None,
+            silent: BTreeMap::new(),
+            place: None,
+        }
+    }
+
+    /// Reads what changed.
+    pub(crate) fn look(&mut self, look: &Look) -> Found {
+        let names = match read::manifest_names(&self.directory) {
+            Ok(names) => names,
+            Err(error) => {
+                let rejection = read::unreadable(&self.directory, &error);
+                let changed = self.unlisted.as_ref() != Some(&rejection);
+                self.unlisted = Some(rejection);
+                self.place = None;
+                return Found {
+                    changed,
+                    replaced: false,
+                };
+            }
+        };
+        let place = Stamp::read(&self.directory).map(|s| s.file);
+        let first = self.files.is_empty() && self.unlisted.is_none() && self.place.is_none();
+        let replaced = !first && self.place != place;
+        let mut changed = self.unlisted.take().is_some() | replaced;
+        let look = if replaced { &Look::Everything } else { look };
+        self.place = place;
+        let gone: Vec<String> = self
+            .files
+            .keys()
+            .filter(|name| names.binary_search(name).is_err())
+            .cloned()
+            .collect();
+        for name in gone {
+            if self.is_due(look, &name, None) {
+                self.files.remove(&name);
+                changed = true;
+            }
+        }
+        for name in names {
+            changed |= self.look_at(look, &name);
+        }
+        Found { changed, replaced }
+    }
+
+    fn look_at(&mut self, look: &Look, name: &str) -> bool {
+        let stamp = Stamp::read(&self.directory.join(name));
+        let same = self
+            .files
+            .get(name)
+            .is_some_and(|file| file.stamp.is_some() && file.stamp == stamp && !file.fresh);
+        let told = match look {
+            Look::Everything => true,
+            Look::Changes { told, .. } => told.contains(name),
+        };
+        if (same && !told) || !self.is_due(look, name, stamp) {
+            return false;
+        }
+        let file = self.read(name, stamp);
+        let before = self.files.insert(name.to_owned(), file);
+        let after = &self.files[name];
+        before.is_none_or(|before| {
+            before.rejections != after.rejections
+                || before.warnings != after.warnings
+                || before.objects != after.objects
+        })
+    }
+
+    /// Whether a difference is to be believed now.
+    fn is_due(&mut self, look: &Look, name: &str, stamp: Option<Stamp>) -> bool {
+        let Look::Changes { told, writing } = look else {
+            return true;
+        };
+        if writing.contains(name) {
+            return false;
+        }
+        // A fresh file is read again at once: only its content can tell whether it changed.
+        let known = self.files.get(name).and_then(|file| file.stamp);
+        let due = told.contains(name)
+            || (stamp.is_some() && known == stamp)
+            || self.silent.get(name) == Some(&stamp);
+        if due {
+            self.silent.remove(name);
+        } else {
+            self.silent.insert(name.to_owned(), stamp);
+        }
+        due
+    }
+
+    fn read(&self, name: &str, stamp: Option<Stamp>) -> File {
+        let path = self.directory.join(name);
+        let mut file = File {
+            stamp,
+            fresh: stamp.is_none_or(|stamp| stamp.is_fresh()),
+            ..File::default()
+        };
+        match read::read_bytes(&path) {
+            Ok(bytes) => {
+                let result = read::read_text(name, &bytes);
+                file.objects = result.objects.iter().map(Kept::new).map(Arc::new).collect();
+                file.rejections = result.rejections;
+                file.warnings = result.warnings;
+            }
+            Err(error) => file
+                .rejections
+                .push(read::unreadable(Path::new(name), &error)),
+        }
+        file
+    }
+
+    /// Whether everything that may hold an object could be read.
+    pub(crate) fn is_complete(&self) -> bool {
+        let unidentified = |r: &Rejection| r.subject == Subject::Unidentified;
+        self.unlisted.is_none()
+            && !self
+                .files
+                .values()
+                .any(|file| file.rejections.iter().any(unidentified))
+    }
+}

@@ -1,0 +1,275 @@
+//! Which ledger is in use, and why another one isn't.
+
+use super::{LEDGER, LEDGER_COPY, Ledger};
+use crate::directory::atomic;
+use crate::directory::lock::{Lock, LockError};
+use corten_engine::event::Assignment;
+use corten_engine::names::{NodeName, ServiceKey};
+use corten_engine::rejection::{Rejection, Subject};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Name of the allocator's lock in the manifest directory.
+pub(crate) const ALLOCATOR_LOCK: &str = "corten.allocator.lock";
+
+/// Why allocations weren't written; they are kept and written as soon as possible.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// This process was not started as the allocator.
+    #[error("this node is not the allocator (--allocate)")]
+    NotAllocator,
+    /// The ledger in the directory is refused, so it isn't written either.
+    #[error("{0}")]
+    Refused(String),
+    /// The allocator's lock was lost.
+    #[error("the allocator's lock was lost: {0}")]
+    Lock(#[from] LockError),
+    /// The ledger can't be written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// Whether this process writes the ledger.
+#[derive(Debug)]
+enum Role {
+    Reader,
+    Allocator(Lock),
+}
+
+/// Keeps the ledger in use.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    path: PathBuf,
+    copy: PathBuf,
+    node: NodeName,
+    role: Role,
+    accepted: Option<Ledger>,
+    refusal: Option<Rejection>,
+    pending: BTreeMap<ServiceKey, Assignment>,
+    /// Whether this process has used the ledger in the directory: from then on, as the
+    /// allocator, nobody else may write it.
+    in_use: bool,
+}
+
+impl Keeper {
+    /// Loads the copy of the last version used, and takes the allocator's lock if asked to.
+    ///
+    /// # Errors
+    /// If the lock is held or the copy can't be read.
+    pub(crate) fn open(
+        manifests: &Path,
+        state: &Path,
+        node: &NodeName,
+        allocate: bool,
+    ) -> Result<Self, RecordError> {
+        let copy = state.join(LEDGER_COPY);
+        let failed = |source| RecordError::Io {
+            path: copy.clone(),
+            source,
+        };
+        let accepted = match std::fs::read(&copy) {
+            Ok(bytes) => Some(Ledger::parse(&bytes).map_err(|e| failed(io::Error::other(e)))?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let role = if allocate {
+            Role::Allocator(Lock::acquire(
+                &manifests.join(ALLOCATOR_LOCK),
+                node.as_str(),
+            )?)
+        } else {
+            Role::Reader
+        };
+        Ok(Self {
+            path: manifests.join(LEDGER),
+            copy,
+            node: node.clone(),
+            role,
+            accepted,
+            refusal: None,
+            pending: BTreeMap::new(),
+            in_use: false,
+        })
+    }
+
+    /// The allocations in use; `None` before any ledger was seen.
+    pub(crate) fn allocations(&self) -> Option<&BTreeMap<ServiceKey, Assignment>> {
+        self.accepted.as_ref().map(|ledger| &ledger.allocations)
+    }
+
+    /// Why the ledger in the directory isn't in use.
+    pub(crate) fn refusal(&self) -> Option<&Rejection> {
+        self.refusal.as_ref()
+    }
+
+    /// Looks at the ledger in the directory, which is known to be readable; as the allocator,
+    /// also creates a missing one and writes what is pending.
+    pub(crate) fn look(&mut self) {
+        self.refusal = match std::fs::read(&self.path) {
+            Ok(bytes) => self.judge(&bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.missing(),
+            Err(error) => Some(self.reject(&format!("can't be read: {error}; {KEPT}"))),
+        };
+        self.in_use |= self.refusal.is_none() && self.accepted.is_some();
+        if self.refusal.is_none()
+            && !self.pending.is_empty()
+            && let Err(error) = self.write_pending()
+        {
+            self.refusal = Some(self.reject(&error.to_string()));
+        }
+    }
+
+    fn judge(&mut self, bytes: &[u8]) -> Option<Rejection> {
+        let found = match Ledger::parse(bytes) {
+            Ok(found) => found,
+            Err(error) => {
+                let recover = "delete it: the allocator writes it again";
+                return Some(self.reject(&format!("{error}; {KEPT}; to recover, {recover}")));
+            }
+        };
+        if let Some(used) = &self.accepted
+            && let Some(cause) = self.objection(used, &found)
+            && self.copy.exists()
+        {
+            let copy = self.copy.display();
+            return Some(self.reject(&format!("{cause}; {KEPT}; to accept it, delete {copy}")));
+        }
+        if self.accepted.as_ref() == Some(&found) && self.copy.exists() {
+            return None;
+        }
+        let written = atomic::write(&self.copy, bytes);
+        self.accepted = Some(found);
+        let error = written.err()?;
+        let copy = self.copy.display();
+        tracing::warn!(path = %copy, %error, "can't keep a copy of the ledger");
+        None
+    }
+
+    /// Why `found` can't follow the ledger in use.
+    fn objection(&self, used: &Ledger, found: &Ledger) -> Option<String> {
+        let Ledger {
+            id,
+            version,
+            allocator,
+            ..
+        } = found;
+        if *id != used.id {
+            let (last, by) = (&used.id, &used.allocator);
+            return Some(format!(
+                "this is ledger {id} of allocator {allocator}, the one used last is {last} of allocator {by}"
+            ));
+        }
+        if *version < used.version {
+            let last = used.version;
+            return Some(format!(
+                "ledger {id} went back from version {last} to {version}"
+            ));
+        }
+        if *version == used.version && found != used {
+            return Some(format!(
+                "ledger {id} has two versions {version}: two allocators write it"
+            ));
+        }
+        let own = self.in_use && self.is_allocator();
+        (own && found != used).then(|| {
+            format!("ledger {id} was also written by {allocator}: two allocators write it")
+        })
+    }
+
+    fn missing(&mut self) -> Option<Rejection> {
+        match (&self.role, &self.accepted) {
+            (Role::Reader, None) => None,
+            (Role::Reader, Some(_)) => Some(self.reject(&format!("missing; {KEPT}"))),
+            (Role::Allocator(_), accepted) => {
+                let next = accepted
+                    .clone()
+                    .unwrap_or_else(|| Ledger::new(self.node.as_str()));
+                let error = self.write(next).err()?;
+                Some(self.reject(&error.to_string()))
+            }
+        }
+    }
+
+    fn reject(&self, cause: &str) -> Rejection {
+        Rejection {
+            subject: Subject::Unidentified,
+            field: String::new(),
+            cause: cause.to_owned(),
+            place: self.path.display().to_string(),
+        }
+    }
+
+    /// Writes allocations, all in one version of the ledger; an empty one removes its entry.
+    ///
+    /// # Errors
+    /// The allocations are then kept and tried again by [`Self::look`].
+    pub(crate) fn record(
+        &mut self,
+        allocations: impl IntoIterator<Item = (ServiceKey, Assignment)>,
+    ) -> Result<(), RecordError> {
+        if matches!(self.role, Role::Reader) {
+            return Err(RecordError::NotAllocator);
+        }
+        self.pending.extend(allocations);
+        self.look();
+        match &self.refusal {
+            Some(refusal) => Err(RecordError::Refused(refusal.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn write_pending(&mut self) -> Result<(), RecordError> {
+        let Some(used) = &self.accepted else {
+            return Ok(());
+        };
+        let mut next = used.clone();
+        for (service, assignment) in &self.pending {
+            if assignment.ingress.is_empty() {
+                next.allocations.remove(service);
+            } else {
+                next.allocations.insert(service.clone(), assignment.clone());
+            }
+        }
+        if next.allocations != used.allocations {
+            self.write(next)?;
+        }
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Writes `next` as the following version, first where every host reads it.
+    fn write(&mut self, mut next: Ledger) -> Result<(), RecordError> {
+        let Role::Allocator(lock) = &self.role else {
+            return Err(RecordError::NotAllocator);
+        };
+        if !lock.is_in_place() {
+            let path = self.path.with_file_name(ALLOCATOR_LOCK);
+            self.role = Role::Allocator(Lock::acquire(&path, self.node.as_str())?);
+        }
+        next.version += 1;
+        next.allocator = self.node.0.clone();
+        let failed = |path: &Path, source| RecordError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let text = next.to_text().map_err(|e| failed(&self.path, e.into()))?;
+        atomic::write(&self.path, text.as_bytes()).map_err(|e| failed(&self.path, e))?;
+        self.accepted = Some(next);
+        self.in_use = true;
+        atomic::write(&self.copy, text.as_bytes()).map_err(|e| failed(&self.copy, e))
+    }
+
+    /// Whether this process is the allocator.
+    pub(crate) fn is_allocator(&self) -> bool {
+        matches!(self.role, Role::Allocator(_))
+    }
+}
+
+const KEPT: &str = "the allocations last known stay";
