@@ -1,0 +1,68 @@
+//! One address and where it stands.
+
+use super::stats::Counters;
+use super::table::Entry;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// Where an address stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The LAN is asked for it; not answered yet.
+    Probing,
+    /// Answered and announced.
+    Active,
+    /// A stranger has it and the policy is to leave it to him.
+    Withheld,
+    /// Another node's now; answered until that one is heard.
+    Yielding,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its turn to be probed hasn't come.
+    Queued,
+    /// Probes are being sent.
+    Probing {
+        sent: u32,
+    },
+    Active,
+    Withheld,
+    Yielding {
+        /// Links the successor was heard on.
+        heard: BTreeSet<u32>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) entry: Entry,
+    pub(super) phase: Phase,
+    /// Links it is on: they speak its family and the entry admits them.
+    pub(super) on: BTreeSet<u32>,
+    pub(super) counters: Counters,
+    /// Time until the next probe of a withheld address.
+    pub(super) backoff: Duration,
+    pub(super) defended: Option<Instant>,
+    pub(super) fellow_told: Option<Instant>,
+}
+
+impl Address {
+    pub(super) fn state(&self) -> State {
+        match self.phase {
+            Phase::Queued | Phase::Probing { .. } => State::Probing,
+            Phase::Active => State::Active,
+            Phase::Withheld => State::Withheld,
+            Phase::Yielding { .. } => State::Yielding,
+        }
+    }
+
+    /// Whether a question heard on `link` is answered.
+    pub(super) fn answers(&self, link: u32) -> bool {
+        match &self.phase {
+            Phase::Active => true,
+            Phase::Yielding { heard } => !heard.contains(&link),
+            Phase::Queued | Phase::Probing { .. } | Phase::Withheld => false,
+        }
+    }
+}
