@@ -1,6 +1,10 @@
-//! BGPPeer (v1beta2), BGPAdvertisement and Community (`spec/metallb.md` §1.3 to §1.5, §1.7).
+//! BGPPeer (v1beta2), BGPAdvertisement and Community (`spec/metallb.md` §1.3, §1.4, §1.7).
+
+pub mod conversion;
+pub mod v1beta1;
 
 use crate::LabelSelector;
+use crate::crd::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,14 +16,36 @@ use serde::{Deserialize, Serialize};
     version = "v1beta1",
     kind = "BGPAdvertisement",
     plural = "bgpadvertisements",
+    doc = "Announce addresses of pools to BGP peers.",
     namespaced,
     status = "BGPAdvertisementStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
+    printcolumn(
+        name = "IPAddressPools",
+        type_ = "string",
+        json_path = ".spec.ipAddressPools"
+    ),
+    printcolumn(
+        name = "IPAddressPool Selectors",
+        type_ = "string",
+        json_path = ".spec.ipAddressPoolSelectors"
+    ),
+    printcolumn(name = "Peers", type_ = "string", json_path = ".spec.peers"),
+    printcolumn(
+        name = "Node Selectors",
+        type_ = "string",
+        json_path = ".spec.nodeSelectors",
+        priority = 10
+    )
 )]
+#[schemars(extend("x-kubernetes-validations" = schema::aggregation()))]
 #[serde(rename_all = "camelCase")]
 pub struct BGPAdvertisementSpec {
     /// IPv4 prefix length to aggregate to, 1 to 32; absent means 32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::int32", range(min = 1), extend("default" = 32))]
     pub aggregation_length: Option<i32>,
     /// IPv6 prefix length to aggregate to, up to 128; absent means 128.
     #[serde(
@@ -27,9 +53,11 @@ pub struct BGPAdvertisementSpec {
         rename = "aggregationLengthV6",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(schema_with = "schema::int32", extend("default" = 128))]
     pub aggregation_length_v6: Option<i32>,
     /// LOCAL_PREF towards iBGP peers; 0 means unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::int32")]
     pub local_pref: Option<u32>,
     /// `a:b`, `large:a:b:c` or the alias of a Community.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -47,15 +75,18 @@ pub struct BGPAdvertisementSpec {
         rename = "ipAddressPoolSelectors",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(schema_with = "schema::selectors")]
     pub ip_address_pool_selectors: Vec<LabelSelector>,
     /// Nodes that may announce; none means every node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::selectors")]
     pub node_selectors: Vec<LabelSelector>,
     /// BGPPeer names; none means every peer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<String>,
     /// Services announced; none means every Service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::selectors")]
     pub service_selectors: Vec<LabelSelector>,
 }
 
@@ -70,20 +101,34 @@ pub struct BGPAdvertisementStatus {}
     version = "v1beta2",
     kind = "BGPPeer",
     plural = "bgppeers",
+    doc = "A router to speak BGP with.",
     namespaced,
     status = "BGPPeerStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
+    printcolumn(name = "Address", type_ = "string", json_path = ".spec.peerAddress"),
+    printcolumn(name = "ASN", type_ = "string", json_path = ".spec.peerASN"),
+    printcolumn(name = "BFD Profile", type_ = "string", json_path = ".spec.bfdProfile"),
+    printcolumn(
+        name = "Multi Hops",
+        type_ = "string",
+        json_path = ".spec.ebgpMultiHop"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BGPPeerSpec {
     /// AS number of the local end.
     #[serde(rename = "myASN")]
+    #[schemars(schema_with = "schema::int64", range(min = 0, max = u32::MAX))]
     pub my_asn: u32,
     /// AS number of the peer; exclusive with `dynamicASN`.
     #[serde(default, rename = "peerASN", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::int64", range(min = 0, max = u32::MAX))]
     pub peer_asn: Option<u32>,
     /// AS number shown to the peer instead of `myASN`.
     #[serde(default, rename = "localASN", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::int64", range(min = 1, max = u32::MAX))]
     pub local_asn: Option<u32>,
     /// `internal` or `external`: learn the peer's AS number.
     #[serde(
@@ -91,6 +136,7 @@ pub struct BGPPeerSpec {
         rename = "dynamicASN",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(extend("enum" = ["internal", "external"]))]
     pub dynamic_asn: Option<String>,
     /// Address of the peer; exclusive with `interface`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,6 +149,7 @@ pub struct BGPPeerSpec {
     pub source_address: Option<String>,
     /// TCP port of the peer, 1 to 16384; absent means 179.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::integer", range(min = 1, max = 16384), extend("default" = 179))]
     pub peer_port: Option<u16>,
     /// Hold time, a Go duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,12 +159,14 @@ pub struct BGPPeerSpec {
     pub keepalive_time: Option<String>,
     /// Time between connection attempts, a Go duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = schema::connect_time()))]
     pub connect_time: Option<String>,
     /// BGP identifier, a dotted quad.
     #[serde(default, rename = "routerID", skip_serializing_if = "Option::is_none")]
     pub router_id: Option<String>,
     /// Nodes that have this peer; none means every node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::selectors")]
     pub node_selectors: Vec<LabelSelector>,
     /// TCP-MD5 password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +179,7 @@ pub struct BGPPeerSpec {
     pub bfd_profile: Option<String>,
     /// Graceful restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = schema::unchanged("EnableGracefulRestart cannot be changed after creation")))]
     pub enable_graceful_restart: Option<bool>,
     /// Whether the peer is more than one hop away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,14 +189,17 @@ pub struct BGPPeerSpec {
     pub vrf: Option<String>,
     /// Deprecated, without effect.
     #[serde(default, rename = "disableMP", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
     pub disable_mp: Option<bool>,
     /// Both address families over one session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
     pub dual_stack_address_family: Option<bool>,
 }
 
 /// A Secret by name.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SecretReference {
     /// Name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,9 +222,12 @@ pub struct BGPPeerStatus {}
     version = "v1beta1",
     kind = "Community",
     plural = "communities",
+    doc = "Aliases of BGP communities.",
     namespaced,
     status = "CommunityStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    derive = "Default",
+    attr = "cfg_attr(all(), serde(default))"
 )]
 pub struct CommunitySpec {
     /// The aliases.

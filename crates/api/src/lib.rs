@@ -2,11 +2,20 @@
 //! annotation and label name. Data only: no IO, no clocks, no decisions.
 //!
 //! The field tables are `spec/metallb.md` §1; the CRD YAML is generated from these types.
+//!
+//! Kinds whose `spec` may be left out carry `attr = "cfg_attr(all(), serde(default))"`: kube's
+//! derive has no option for it and refuses `serde(default)` itself.
+
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn(…) of kube's derive has the same keys"
+)]
 
 pub mod annotation;
 pub mod bfd;
 pub mod bgp;
 pub mod core;
+pub mod crd;
 pub mod duration;
 pub mod health;
 pub mod l2;
@@ -16,3 +25,6 @@ pub mod status;
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 pub use kube::core::ObjectMeta;
+
+#[cfg(test)]
+mod tests;

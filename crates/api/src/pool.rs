@@ -1,6 +1,7 @@
 //! IPAddressPool (`spec/metallb.md` §1.1).
 
 use crate::LabelSelector;
+use crate::crd::schema;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,21 @@ use serde::{Deserialize, Serialize};
     version = "v1beta1",
     kind = "IPAddressPool",
     plural = "ipaddresspools",
+    doc = "Addresses that Services can be given.",
     namespaced,
     status = "IPAddressPoolStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    printcolumn(
+        name = "Auto Assign",
+        type_ = "boolean",
+        json_path = ".spec.autoAssign"
+    ),
+    printcolumn(
+        name = "Avoid Buggy IPs",
+        type_ = "boolean",
+        json_path = ".spec.avoidBuggyIPs"
+    ),
+    printcolumn(name = "Addresses", type_ = "string", json_path = ".spec.addresses")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IPAddressPoolSpec {
@@ -22,6 +35,7 @@ pub struct IPAddressPoolSpec {
     pub addresses: Vec<String>,
     /// Whether addresses are given without being asked for by pool or address; absent means yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
     pub auto_assign: Option<bool>,
     /// Whether IPv4 addresses ending in .0 and .255 are kept back.
     #[serde(default, rename = "avoidBuggyIPs")]
@@ -36,17 +50,28 @@ pub struct IPAddressPoolSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAllocation {
     /// Lower is preferred; 0 is the lowest priority.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(schema_with = "schema::integer")]
     pub priority: i64,
     /// Exact namespace names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
     /// Any of these selects a namespace by its labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::selectors")]
     pub namespace_selectors: Vec<LabelSelector>,
     /// Any of these selects a Service by its labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::selectors")]
     pub service_selectors: Vec<LabelSelector>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// Counters of a pool; a shared address counts once.
