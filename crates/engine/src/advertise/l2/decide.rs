@@ -130,7 +130,7 @@ pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: &Grounds) ->
         addresses: &[],
         home: Home::Nowhere,
         reaching: Vec::new(),
-        grounds: last.clone(),
+        grounds: Grounds::Unknown,
         contest: Err(reason),
     };
     if !ready(situation.facts) {
@@ -365,9 +365,11 @@ impl Home {
         match &service.allocated_from {
             Some(name) if rejected.contains_key(name) => Self::Uncertain([name.clone()].into()),
             // An accepted pool without the addresses has lost them; any other name may be that of
-            // a pool hidden where the source can't be read.
+            // a pool hidden where the source can't be read, or renamed to one that is rejected.
             Some(name) if !config.pools.contains_key(name) => {
-                Self::Uncertain(rejected.keys().chain([name]).cloned().collect())
+                let advertised = config.l2.values().any(|ad| ad.pools.admits(name));
+                let others = rejected.keys().filter(|_| !advertised);
+                Self::Uncertain(others.chain([name]).cloned().collect())
             }
             Some(_) | None => Self::Uncertain(rejected.keys().cloned().collect()),
         }

@@ -1,0 +1,12 @@
+//! The speaker from outside: facts in; verdicts, tables and events out.
+
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod reducer;
+#[cfg(test)]
+mod rejected;
+#[cfg(test)]
+mod world;
