@@ -58,3 +58,6 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     name.push(".tmp");
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests;

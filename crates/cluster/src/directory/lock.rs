@@ -94,6 +94,13 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing isn't enough: a child being started holds a copy until it executes its program.
+        let _ = self.file.unlock();
+    }
+}
+
 fn describe(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file.rewind();
