@@ -8,12 +8,17 @@ use crate::l2::link::Speaks;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+mod announcing;
 mod answering;
+mod anything;
+mod conflicts;
+mod probing;
 mod yielding;
 
 pub(super) const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
 pub(super) const OWN2: Mac = Mac([2, 0, 0, 0, 0, 2]);
 pub(super) const CLIENT: Mac = Mac([2, 0, 0, 0, 1, 1]);
+pub(super) const STRANGER: Mac = Mac([2, 0, 0, 0, 6, 6]);
 pub(super) const FELLOW: Mac = Mac([2, 0, 0, 0, 2, 2]);
 
 pub(super) fn ip(text: &str) -> IpAddr {
