@@ -1,1 +1,10 @@
-//! Placeholder.
+//! How bytes move: packet sockets, multicast groups, rtnetlink and capabilities on Linux.
+//!
+//! The one crate that talks to the kernel below the standard library. Everything here works on a
+//! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
+//! code is in [`sys`], behind safe functions; no other module has any.
+
+pub mod groups;
+pub mod netlink;
+pub mod packet;
+mod sys;

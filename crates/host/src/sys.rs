@@ -1,0 +1,179 @@
+//! Safe functions around the system calls that neither the standard library nor `socket2` has.
+//!
+//! Invariant: every `unsafe` block of the crate is in this file, and no function here can be
+//! misused to break memory safety.
+#![expect(
+    unsafe_code,
+    reason = "the system calls have no safe wrapper in the libraries we use"
+)]
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, c_void, sockaddr, sockaddr_ll, sockaddr_nl, socklen_t, tpacket_stats};
+use socket2::Socket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Turns the `-1` of a system call into the error in `errno`.
+fn check(result: c_int) -> io::Result<()> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// The size of `T` as the kernel wants it.
+const fn length<T>() -> socklen_t {
+    size_of::<T>() as socklen_t
+}
+
+/// Sets a socket option that is one `int`.
+pub(crate) fn set_option(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> io::Result<()> {
+    // SAFETY: the pointer and the length describe `value`, which outlives the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast::<c_void>(),
+            length::<c_int>(),
+        )
+    })
+}
+
+/// Binds a packet socket to every protocol of one interface.
+pub(crate) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+    let index =
+        c_int::try_from(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
+    // SAFETY: all-zero bytes are a valid `sockaddr_ll`: it has only integers.
+    let mut address: sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index;
+    // SAFETY: the pointer and the length describe `address`, which outlives the call.
+    check(unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast::<sockaddr>(),
+            length::<sockaddr_ll>(),
+        )
+    })
+}
+
+/// The index of the interface a packet socket is bound to; -1 once that interface is gone.
+pub(crate) fn bound_interface(socket: BorrowedFd<'_>) -> io::Result<c_int> {
+    // SAFETY: all-zero bytes are a valid `sockaddr_ll`: it has only integers.
+    let mut address: sockaddr_ll = unsafe { zeroed() };
+    let mut len = length::<sockaddr_ll>();
+    // SAFETY: the kernel writes at most `len` bytes to `address`; both outlive the call.
+    check(unsafe {
+        libc::getsockname(
+            socket.as_raw_fd(),
+            (&raw mut address).cast::<sockaddr>(),
+            &raw mut len,
+        )
+    })?;
+    Ok(address.sll_ifindex)
+}
+
+/// The packets a packet socket got and lost since the last call.
+pub(crate) fn packet_statistics(socket: BorrowedFd<'_>) -> io::Result<tpacket_stats> {
+    let mut stats = tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
+    let mut len = length::<tpacket_stats>();
+    // SAFETY: the kernel writes at most `len` bytes to `stats`; both outlive the call.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut stats).cast::<c_void>(),
+            &raw mut len,
+        )
+    })?;
+    Ok(stats)
+}
+
+/// The kernel's own netlink address, with the multicast groups of `groups`' bits.
+fn netlink_address(groups: u32) -> sockaddr_nl {
+    // SAFETY: all-zero bytes are a valid `sockaddr_nl`: it has only integers.
+    let mut address: sockaddr_nl = unsafe { zeroed() };
+    address.nl_family = libc::AF_NETLINK as u16;
+    address.nl_groups = groups;
+    address
+}
+
+/// Binds a netlink socket to a port the kernel chooses and joins the groups of `groups`' bits.
+pub(crate) fn bind_netlink(socket: BorrowedFd<'_>, groups: u32) -> io::Result<()> {
+    let address = netlink_address(groups);
+    // SAFETY: the pointer and the length describe `address`, which outlives the call.
+    check(unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast::<sockaddr>(),
+            length::<sockaddr_nl>(),
+        )
+    })
+}
+
+/// Connects a netlink socket to the kernel, so that no other process can send to it.
+pub(crate) fn connect_netlink(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let address = netlink_address(0);
+    // SAFETY: the pointer and the length describe `address`, which outlives the call.
+    check(unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            (&raw const address).cast::<sockaddr>(),
+            length::<sockaddr_nl>(),
+        )
+    })
+}
+
+/// Receives one datagram into `buf` and returns its full length, which is more than `buf.len()`
+/// if the datagram was cut off.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`.
+    let got = unsafe {
+        libc::recv(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast::<c_void>(),
+            buf.len(),
+            libc::MSG_TRUNC,
+        )
+    };
+    usize::try_from(got).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends one datagram.
+pub(crate) fn send(socket: BorrowedFd<'_>, datagram: &[u8]) -> io::Result<usize> {
+    // SAFETY: the kernel only reads the `datagram.len()` bytes of `datagram`.
+    let sent = unsafe {
+        libc::send(
+            socket.as_raw_fd(),
+            datagram.as_ptr().cast::<c_void>(),
+            datagram.len(),
+            0,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// What wakes a task that receives: data, or an error alone (an interface that went down).
+pub(crate) const READABLE_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// Registers a socket with the Tokio runtime, to be told of [`READABLE_OR_FAILED`].
+pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: `Socket` owns its descriptor: it is open, always the same, and closed only after the
+    // `AsyncFd` that now owns the socket is dropped.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, READABLE_OR_FAILED) }?)
+}

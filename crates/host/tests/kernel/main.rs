@@ -1,0 +1,13 @@
+//! Tests against the real kernel, each in network namespaces of its own.
+//!
+//! They need `CAP_SYS_ADMIN` and `CAP_NET_ADMIN` (root, or a user namespace) and `ip` of iproute2;
+//! without them they fail and say so.
+
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod netns;
+#[cfg(test)]
+mod packets;

@@ -1,0 +1,120 @@
+//! Network namespaces that vanish with the last handle to them.
+
+use std::fs::File;
+use std::future::Future;
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::Command;
+use std::time::Duration;
+
+use corten_host::netlink::{Link, LinkMonitor};
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// Nothing a test waits for takes longer.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A network namespace.
+#[derive(Debug)]
+pub(crate) struct Netns {
+    file: File,
+}
+
+impl Netns {
+    /// A new one, with `lo` up.
+    pub(crate) fn new() -> Self {
+        let file = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect(
+                "making a network namespace needs root (CAP_SYS_ADMIN) or a user namespace",
+            );
+            File::open("/proc/thread-self/ns/net").unwrap()
+        })
+        .join()
+        .unwrap();
+        let netns = Self { file };
+        netns.ip("link set lo up");
+        netns
+    }
+
+    /// Runs `work` on a thread inside the namespace.
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+                work()
+            });
+            match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Runs a future inside the namespace, on a current-thread runtime, with a deadline.
+    pub(crate) fn run<T: Send, F: Future<Output = T>>(&self, work: impl FnOnce() -> F + Send) -> T {
+        self.enter(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async { tokio::time::timeout(DEADLINE, work()).await })
+                .expect("the test hung")
+        })
+    }
+
+    /// Runs `ip` inside the namespace; its output.
+    pub(crate) fn ip(&self, arguments: &str) -> String {
+        self.command("ip", arguments)
+    }
+
+    /// Runs a program inside the namespace; its output.
+    pub(crate) fn command(&self, program: &str, arguments: &str) -> String {
+        self.enter(|| {
+            let output = Command::new(program)
+                .args(arguments.split_whitespace())
+                .output()
+                .unwrap_or_else(|error| panic!("{program} is needed: {error}"));
+            assert!(
+                output.status.success(),
+                "{program} {arguments}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            String::from_utf8(output.stdout).unwrap()
+        })
+    }
+
+    /// A path by which other processes find the namespace.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    }
+
+    /// Index of an interface.
+    pub(crate) fn index(&self, name: &str) -> u32 {
+        self.enter(|| nix::net::if_::if_nametoindex(name).unwrap())
+    }
+}
+
+/// Two namespaces joined by a cable: `near` in the first, `far` in the second, both up and with
+/// link-local addresses (without duplicate address detection).
+pub(crate) fn cable() -> (Netns, Netns) {
+    let (near, far) = (Netns::new(), Netns::new());
+    near.ip(&format!(
+        "link add near address 02:00:00:00:00:01 type veth peer name far \
+         address 02:00:00:00:00:02 netns {}",
+        far.path()
+    ));
+    for (netns, name) in [(&near, "near"), (&far, "far")] {
+        netns.enter(|| {
+            let knob = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
+            std::fs::write(knob, "0").unwrap();
+        });
+        netns.ip(&format!("link set {name} up"));
+    }
+    for (netns, name) in [(&near, "near"), (&far, "far")] {
+        netns.run(|| async {
+            let mut monitor = LinkMonitor::new().unwrap();
+            let ready =
+                |link: &Link| link.name == name && link.carrier && link.has_usable_link_local();
+            while !monitor.next().await.unwrap().iter().any(ready) {}
+        });
+    }
+    (near, far)
+}
