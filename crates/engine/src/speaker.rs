@@ -172,6 +172,12 @@ impl Speaker {
         &self.options.node
     }
 
+    /// This node's interfaces, as last told.
+    pub fn links(&self) -> impl Iterator<Item = (&str, LinkState)> {
+        let links = self.links.iter().flatten();
+        links.map(|(name, link)| (name.as_str(), *link))
+    }
+
     /// The decision about a Service as it stands; none before membership and interfaces are known.
     #[must_use]
     pub fn decision<'a>(&'a self, facts: &'a Facts, key: &ServiceKey) -> Option<Decision<'a>> {

@@ -66,6 +66,15 @@ pub enum Verdict {
     Withhold(Reason),
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Announce(announcement) => write!(f, "{announcement}"),
+            Self::Withhold(reason) => write!(f, "{reason}"),
+        }
+    }
+}
+
 /// What is announced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,6 +89,20 @@ pub struct Announcement {
     pub refresh: Refresh,
     /// Conflicts known now that the policy doesn't withhold for.
     pub conflicts: Vec<Conflict>,
+}
+
+impl std::fmt::Display for Announcement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "announces {}", reason::list(&self.addresses))?;
+        match &self.interfaces {
+            Filter::Any => f.write_str(" on every usable interface")?,
+            Filter::Only(names) => write!(f, " on {}", reason::list(names))?,
+        }
+        for conflict in &self.conflicts {
+            write!(f, "; {conflict}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A stranger answering for one of our addresses.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod reducer;

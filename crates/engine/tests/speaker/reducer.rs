@@ -313,6 +313,7 @@ fn a_conflict_is_told_once_and_treated_by_policy() {
         let heard = BTreeSet::from([conflict("192.168.1.240"), conflict("203.0.113.9")]);
         station.tell(&facts, Input::Conflicts(heard.clone()));
         station.tell(&facts, Input::Conflicts(heard));
+        station.all_changed(&facts);
         assert_eq!(station.take_events(), ["AddressConflict"], "{policy:?}");
         match station.verdict("web") {
             Verdict::Announce(a) => assert_eq!(a.conflicts, [conflict("192.168.1.240")]),
@@ -389,4 +390,20 @@ fn an_address_that_passes_to_another_service_is_held_on() {
         (entry.epoch, &entry.services),
         (epoch, &[key("heir")].into())
     );
+}
+
+#[test]
+fn an_address_held_for_one_service_is_not_yielded_for_another() {
+    // A second address goes with the first, so the same address alone may be another node's.
+    let mut facts = usual();
+    web(&mut facts).ingress = ingress(&["192.168.1.240", "2001:db8::"]);
+    add_service(&mut facts, service("alone", &["2001:db8::"]));
+    let station = Station::on("node-a", &facts, &OFF);
+    let alone = station.speaker.decision(&facts, &key("alone")).unwrap();
+    assert_ne!(alone.winner(), Some(&"node-a".into()));
+    assert_eq!(
+        station.entry("2001:db8::").unwrap().services,
+        [key("web")].into()
+    );
+    assert!(!station.yields("2001:db8::"));
 }

@@ -231,7 +231,7 @@ fn no_interface(wanted: &BTreeSet<String>) -> String {
 }
 
 /// `a, b and c`.
-fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let mut items: Vec<_> = items.into_iter().map(|i| i.to_string()).collect();
     match (items.pop(), items.is_empty()) {
         (None, _) => String::new(),
