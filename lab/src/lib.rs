@@ -14,6 +14,7 @@ pub mod raw;
 pub mod site;
 pub mod sniff;
 pub mod stage;
+pub mod teller;
 pub mod trial;
 pub mod wait;
 pub mod world;

@@ -109,11 +109,10 @@ pub fn state_directory(node: &str) -> Result<TempDir> {
 
 /// The manifest of a node, its addresses those of its NICs.
 #[must_use]
-pub fn node(node: &Node, labels: &[(&str, &str)]) -> String {
+pub fn node(node: &Node) -> String {
     let mut text = format!(
-        "apiVersion: v1\nkind: Node\nmetadata:\n  name: {}\n{}status:\n  addresses:\n",
-        node.name,
-        map("labels", labels, 2)
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: {}\nstatus:\n  addresses:\n",
+        node.name
     );
     for nic in &node.nics {
         for ip in [nic.ipv4.to_string(), nic.ipv6.to_string()] {

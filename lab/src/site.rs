@@ -19,7 +19,8 @@ pub const HAND_OVER: Duration = Duration::from_secs(1);
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// File of the node manifests.
 pub const NODES: &str = "nodes.yaml";
-const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// What a drain adds to a Node's metadata.
+const EXCLUDE: &str = "  labels: {node.kubernetes.io/exclude-from-external-load-balancers: \"\"}\n";
 
 /// World, manifests and one instance a node, the first of them the allocator.
 #[derive(Debug)]
@@ -30,7 +31,6 @@ pub struct Site {
     pub manifests: Manifests,
     /// The instances, in the nodes' order.
     pub instances: Vec<Corten>,
-    drained: BTreeSet<String>,
 }
 
 impl Site {
@@ -39,14 +39,28 @@ impl Site {
     /// # Errors
     /// As those of [`World::build`].
     pub fn new(plan: &Plan) -> Result<Self> {
-        let site = Self {
+        let site = Self::empty(plan)?;
+        let nodes: String = site.world.nodes.iter().map(manifests::node).collect();
+        site.manifests.write(NODES, &nodes)?;
+        Ok(site)
+    }
+
+    /// Builds the world and fills the directory with the examples; nothing runs yet.
+    ///
+    /// # Errors
+    /// As those of [`World::build`].
+    pub fn with_examples(plan: &Plan) -> Result<Self> {
+        let site = Self::empty(plan)?;
+        site.manifests.take(&manifests::examples())?;
+        Ok(site)
+    }
+
+    fn empty(plan: &Plan) -> Result<Self> {
+        Ok(Self {
             world: World::build(plan)?,
             manifests: Manifests::new()?,
             instances: Vec::new(),
-            drained: BTreeSet::new(),
-        };
-        site.write_nodes()?;
-        Ok(site)
+        })
     }
 
     /// One with a pool of both families, an advertisement of everything, and `count` Services
@@ -191,36 +205,21 @@ impl Site {
     /// Puts the exclude label on a node's manifest.
     ///
     /// # Errors
-    /// If the directory can't be written.
-    pub fn drain(&mut self, node: &str) -> Result<()> {
-        self.drained.insert(node.to_owned());
-        self.write_nodes()
+    /// If there is no such manifest.
+    pub fn drain(&self, node: &str) -> Result<()> {
+        let name = format!("  name: {node}\n");
+        self.manifests
+            .edit(NODES, &name, &format!("{name}{EXCLUDE}"))
     }
 
     /// Takes the label off again.
     ///
     /// # Errors
-    /// If the directory can't be written.
-    pub fn undrain(&mut self, node: &str) -> Result<()> {
-        self.drained.remove(node);
-        self.write_nodes()
-    }
-
-    fn write_nodes(&self) -> Result<()> {
-        let text: String = self
-            .world
-            .nodes
-            .iter()
-            .map(|n| {
-                let labels: &[_] = if self.drained.contains(&n.name) {
-                    &[(EXCLUDE, "")]
-                } else {
-                    &[]
-                };
-                manifests::node(n, labels)
-            })
-            .collect();
-        self.manifests.write(NODES, &text)
+    /// If it isn't there.
+    pub fn undrain(&self, node: &str) -> Result<()> {
+        let name = format!("  name: {node}\n");
+        self.manifests
+            .edit(NODES, &format!("{name}{EXCLUDE}"), &name)
     }
 
     /// Records every LAN.
