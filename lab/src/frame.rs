@@ -95,9 +95,24 @@ pub fn solicitation_to(
         body.extend([1, 1]);
         body.extend(mac.0);
     }
+    icmp(to, destination, mac, ip, body)
+}
+
+/// An unsolicited neighbour advertisement of `target` to everybody (RFC 4861 §7.2.6).
+#[must_use]
+pub fn advertisement(mac: Mac, target: Ipv6Addr) -> Vec<u8> {
+    let everybody = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    // Override, not solicited.
+    let mut body = vec![NA, 0, 0, 0, 0x20, 0, 0, 0];
+    body.extend(target.octets());
+    body.extend([2, 1]);
+    body.extend(mac.0);
+    icmp(Mac([0x33, 0x33, 0, 0, 0, 1]), everybody, mac, target, body)
+}
+
+fn icmp(to: Mac, destination: Ipv6Addr, mac: Mac, ip: Ipv6Addr, mut body: Vec<u8>) -> Vec<u8> {
     let sum = checksum(ip, destination, &body);
     body.splice(2..4, sum.to_be_bytes());
-
     let mut f = ethernet(to, mac, ETHERTYPE_IPV6);
     f.extend([0x60, 0, 0, 0]);
     f.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes());
