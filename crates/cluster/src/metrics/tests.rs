@@ -1,0 +1,142 @@
+use super::*;
+use corten_engine::advertise::l2::Mac;
+use corten_engine::rejection::{Kind, ObjectRef};
+use std::time::Duration;
+
+fn example() -> Snapshot {
+    let pool = IPAddressPoolStatus {
+        assigned_ipv4: 3,
+        assigned_ipv6: 1,
+        available_ipv4: 253,
+        available_ipv6: i64::MAX - 1,
+    };
+    let counters = Layer2 {
+        requests_received: 5,
+        responses_sent: 4,
+        gratuitous_sent: 6,
+    };
+    let ip = "10.0.0.1".parse().unwrap();
+    let rejection = |subject| Rejection {
+        subject,
+        field: String::new(),
+        cause: String::new(),
+        place: String::new(),
+    };
+    let object = ObjectRef::new(Kind::IPAddressPool, "x", "a");
+    Snapshot {
+        pools: [("a".into(), pool)].into(),
+        layer2: [(ip, counters)].into(),
+        announced: [Announced {
+            service: ServiceKey::new("shop", "web"),
+            protocol: "layer2",
+            node: "n1".into(),
+            ip,
+        }]
+        .into(),
+        source: Source {
+            updates: 9,
+            update_errors: 2,
+            config_loaded: true,
+            config_stale: false,
+        },
+        conflicts: [Conflict {
+            ip,
+            mac: Mac([2, 0, 0, 0, 0, 9]),
+            interface: "e\"\\\n0".to_owned(),
+            proxy_arp: false,
+        }]
+        .into(),
+        rejections: vec![
+            rejection(Subject::Object(object.clone())),
+            rejection(Subject::Object(object)),
+            rejection(Subject::Unidentified),
+        ],
+        version: "0.1.0".to_owned(),
+        process: Process {
+            cpu: Duration::from_millis(1250),
+            resident_bytes: 1,
+            virtual_bytes: 2,
+            open_fds: 3,
+            max_fds: 4,
+            threads: 5,
+            started: Duration::from_millis(1_700_000_000_500),
+        },
+    }
+}
+
+/// The lines that aren't comments.
+fn series(snapshot: &Snapshot) -> Vec<String> {
+    let text = snapshot.to_text();
+    let lines = text.lines().filter(|l| !l.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn names_and_labels_are_exact() {
+    let want = [
+        r#"metallb_allocator_addresses_total{pool="a"} 9223372036854775807"#,
+        r#"metallb_allocator_ipv4_addresses_total{pool="a"} 256"#,
+        r#"metallb_allocator_ipv6_addresses_total{pool="a"} 9223372036854775807"#,
+        r#"metallb_allocator_addresses_in_use_total{pool="a"} 4"#,
+        r#"metallb_allocator_ipv4_addresses_in_use_total{pool="a"} 3"#,
+        r#"metallb_allocator_ipv6_addresses_in_use_total{pool="a"} 1"#,
+        r#"metallb_layer2_requests_received{ip="10.0.0.1"} 5"#,
+        r#"metallb_layer2_responses_sent{ip="10.0.0.1"} 4"#,
+        r#"metallb_layer2_gratuitous_sent{ip="10.0.0.1"} 6"#,
+        r#"metallb_speaker_announced{service="shop/web",protocol="layer2",node="n1",ip="10.0.0.1"} 1"#,
+        "metallb_k8s_client_updates_total 9",
+        "metallb_k8s_client_update_errors_total 2",
+        "metallb_k8s_client_config_loaded_bool 1",
+        "metallb_k8s_client_config_stale_bool 0",
+        r#"corten_address_conflict{ip="10.0.0.1",mac="02:00:00:00:00:09",interface="e\"\\\n0"} 1"#,
+        r#"corten_rejections{kind="IPAddressPool"} 2"#,
+        r#"corten_rejections{kind="Unidentified"} 1"#,
+        r#"corten_build_info{version="0.1.0"} 1"#,
+        "process_cpu_seconds_total 1.25",
+        "process_resident_memory_bytes 1",
+        "process_virtual_memory_bytes 2",
+        "process_open_fds 3",
+        "process_max_fds 4",
+        "process_threads 5",
+        "process_start_time_seconds 1700000000.5",
+    ];
+    assert_eq!(series(&example()), want);
+}
+
+#[test]
+fn every_series_has_its_type() {
+    let text = example().to_text();
+    let start = "# HELP metallb_allocator_addresses_total Addresses a pool has, without those it holds back\n# TYPE metallb_allocator_addresses_total gauge\nmetallb_allocator_addresses_total{";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.contains("# TYPE metallb_layer2_requests_received counter\n"));
+    let comments = text.lines().filter(|l| l.starts_with("# TYPE "));
+    assert_eq!(comments.count(), FAMILIES.len());
+}
+
+#[test]
+fn series_vanish_with_what_they_are_about() {
+    let snapshot = Snapshot::default();
+    let left = series(&snapshot);
+    for name in ["allocator", "layer2", "announced", "conflict", "rejections"] {
+        assert!(!left.iter().any(|l| l.contains(name)), "{left:?}");
+    }
+}
+
+#[test]
+fn the_reference_lists_every_family_and_no_other() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/metrics.md"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| `")).collect();
+    let want: Vec<String> = FAMILIES
+        .iter()
+        .map(|f| {
+            let labels: Vec<String> = f.labels.iter().map(|l| format!("`{l}`")).collect();
+            let (name, type_, labels) = (f.name, f.type_.name(), labels.join(", "));
+            format!("| `{name}` | {type_} | {labels} | {} |", f.help)
+        })
+        .collect();
+    assert_eq!(rows, want);
+}
