@@ -43,6 +43,8 @@ pub(super) struct Address {
     pub(super) counters: Counters,
     /// Time until the next probe of a withheld address.
     pub(super) backoff: Duration,
+    /// When a probe ends at the latest; unset for those that last as long as it takes.
+    pub(super) probed_by: Option<Instant>,
     pub(super) defended: Option<Instant>,
     pub(super) fellow_told: Option<Instant>,
 }

@@ -54,6 +54,7 @@ impl L2 {
         if links == self.links {
             return;
         }
+        let same = links.usable == self.links.usable;
         let usable: BTreeMap<u32, Link> = links
             .usable
             .iter()
@@ -62,6 +63,9 @@ impl L2 {
         self.macs = links.macs.clone();
         self.macs.extend(usable.values().map(|link| link.mac));
         self.links = links;
+        if same {
+            return;
+        }
         // A link with another MAC is another link: everyone has to be told.
         let gone: Vec<u32> = self
             .ports
@@ -117,6 +121,7 @@ impl L2 {
             on: BTreeSet::new(),
             counters: Counters::default(),
             backoff: BACKOFF,
+            probed_by: None,
             defended: None,
             fellow_told: None,
         };
@@ -145,6 +150,7 @@ impl L2 {
         let phase = address.phase.clone();
         if before.interfaces != address.entry.interfaces {
             self.relink(ip, now);
+            self.forget_conflicts_off_link();
         }
         match phase {
             Phase::Yielding { .. } => self.activate(ip, now),

@@ -78,9 +78,11 @@ impl L2 {
             return;
         }
         self.prober.queue.set(ip, now);
-        if address.entry.conflict == Policy::Report {
-            let Probing { probes, every } = self.options.probing;
-            self.phases.set(ip, now + every * probes);
+        let Probing { probes, every } = self.options.probing;
+        let hurry = address.entry.conflict == Policy::Report;
+        address.probed_by = hurry.then(|| now + every * probes);
+        if let Some(at) = address.probed_by {
+            self.phases.set(ip, at);
         }
     }
 
@@ -123,14 +125,16 @@ impl L2 {
         let Phase::Probing { sent } = &mut address.phase else {
             return;
         };
-        if *sent >= probes {
+        let latest = address.probed_by;
+        if *sent >= probes || latest.is_some_and(|at| now >= at) {
             self.clear_conflicts(ip);
             self.activate(ip, now);
             return;
         }
         *sent += 1;
         let links: Vec<u32> = address.on.iter().copied().collect();
-        self.phases.set(ip, now + every);
+        let next = now + every;
+        self.phases.set(ip, latest.map_or(next, |at| at.min(next)));
         for link in links {
             self.say_probe(link, ip, now);
         }

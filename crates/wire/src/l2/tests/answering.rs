@@ -124,6 +124,19 @@ fn each_frame_not_answered_has_its_reason() {
     }
 }
 
+/// Frames whose Ethernet source is another's but that come from one of our MACs, and the reverse.
+#[test]
+fn this_nodes_frames_are_not_answered_whatever_they_claim() {
+    let mut world = world();
+    let forged = {
+        let mut frame = question(CLIENT, ip(VIP));
+        frame[6..12].copy_from_slice(&OWN.0);
+        frame
+    };
+    assert_eq!(world.hear(1, &forged), []);
+    assert_eq!(world.dropped(Drop::OwnFrame), 1);
+}
+
 #[test]
 fn a_link_without_the_family_answers_nothing_of_it() {
     let mut world = World::new(&[Link {

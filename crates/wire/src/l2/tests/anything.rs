@@ -89,7 +89,7 @@ fn play(steps: &[Step]) -> Vec<String> {
                 let mut table = table(entries);
                 table.yielded = yielded.iter().map(|&n| pool()[n]).collect();
                 table.fellows = [("b".into(), vec![ip("192.168.1.2")])].into();
-                lost = &ours & &table.yielded;
+                lost = &(&ours | &lost) & &table.yielded;
                 ours = table.entries.keys().copied().collect();
                 world.table(table);
             }

@@ -155,7 +155,7 @@ fn many_take_turns_but_report_waits_no_longer_than_one_probe() {
     let all: Vec<IpAddr> = (0..3000)
         .map(|n| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n)))
         .collect();
-    for (policy, most) in [(Policy::Report, 600), (Policy::Withhold, 6400)] {
+    for (policy, most) in [(Policy::Report, 300), (Policy::Withhold, 6400)] {
         let mut world = World::new(&[link(1)]);
         world.table(table(all.iter().map(|&ip| (ip, probed(policy)))));
         let sent = world.run(Duration::from_millis(most));
