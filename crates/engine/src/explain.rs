@@ -6,12 +6,14 @@ mod text;
 
 use crate::advertise::l2::{Decision, Home, LinkState, Reason, Standing, Verdict};
 use crate::config::{ConflictPolicy, Filter, L2Advertisement, Refresh};
+use crate::controller::AllocationState;
 use crate::facts::{Facts, Service};
 use crate::names::{NodeName, PoolName, ServiceKey};
 use crate::rejection::{Kind, Rejection, Subject};
 use crate::speaker::Speaker;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 /// Everything about one Service as this instance sees it.
@@ -28,6 +30,8 @@ pub struct Explanation {
     pub pool: Home,
     /// How the allocator stands to it.
     pub allocation: Allocation,
+    /// The same in plain words.
+    pub allocation_text: String,
     /// Who won the election, if anyone stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub winner: Option<NodeName>,
@@ -51,13 +55,32 @@ pub enum Allocation {
     Elsewhere,
     /// The allocator here didn't look at it yet.
     Undecided,
-    /// It has what it asks for.
-    Settled,
-    /// It has less than it asks for, or other.
-    Wanting {
-        /// Why, in the allocator's words.
-        reason: String,
-    },
+    /// The allocator here decided this.
+    Decided(AllocationState),
+}
+
+impl fmt::Display for Allocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elsewhere => f.write_str("another instance allocates"),
+            Self::Undecided => f.write_str("the allocator hasn't looked at the Service yet"),
+            Self::Decided(AllocationState::Allocated { pool, .. }) => {
+                write!(f, "allocated from pool {pool}")
+            }
+            Self::Decided(AllocationState::Partly { pool, reason, .. }) => {
+                write!(f, "allocated in part from pool {pool}: {reason}")
+            }
+            Self::Decided(AllocationState::Kept { reason, .. }) => {
+                write!(f, "kept as it was: {reason}")
+            }
+            Self::Decided(AllocationState::Unallocated { reason }) => {
+                write!(f, "no address: {reason}")
+            }
+            Self::Decided(AllocationState::Ignored { .. }) => {
+                f.write_str("another controller's business, by its loadBalancerClass")
+            }
+        }
+    }
 }
 
 /// A node and its part.
@@ -132,6 +155,7 @@ pub fn explain(
         node: speaker.node().clone(),
         addresses: Vec::new(),
         pool: Home::Nowhere,
+        allocation_text: allocation.to_string(),
         allocation,
         winner: None,
         nodes: Vec::new(),

@@ -166,6 +166,12 @@ impl Speaker {
         })
     }
 
+    /// Whether everything was decided once.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
     /// This node.
     #[must_use]
     pub fn node(&self) -> &NodeName {

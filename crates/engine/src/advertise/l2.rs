@@ -3,12 +3,12 @@
 
 mod contest;
 mod decide;
+mod home;
 mod reason;
 mod terms;
 
-pub use decide::{
-    Decision, Grounds, Home, KnownGrounds, Local, Situation, Standing, decide, ready,
-};
+pub use decide::{Decision, Local, Situation, Standing, decide, ready};
+pub use home::{Grounds, Home, KnownGrounds};
 pub use reason::Reason;
 pub(crate) use terms::Terms;
 

@@ -6,6 +6,7 @@ use crate::world::{
 };
 use corten_api::names::EXCLUDE_FROM_LB;
 use corten_engine::config::ConflictPolicy;
+use corten_engine::controller::{AllocationReason, AllocationState};
 use corten_engine::explain::{Allocation, Explanation, InterfaceState, explain};
 use corten_engine::facts::Facts;
 use corten_engine::membership::Membership;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 
 fn explained(on: &str, facts: &Facts, membership: &Membership) -> Explanation {
     let station = Station::on(on, facts, membership);
-    explain(facts, &station.speaker, Allocation::Settled, &key("web")).unwrap()
+    explain(facts, &station.speaker, Allocation::Elsewhere, &key("web")).unwrap()
 }
 
 #[test]
@@ -182,4 +183,30 @@ fn programs_read_it_in_camel_case() {
     assert_eq!(json["nodes"][1]["verdict"]["withhold"]["rank"], 1);
     assert_eq!(json["nodes"][0]["verdict"]["announce"]["interfaces"], "any");
     assert_eq!(json["advertisements"][0]["standing"], "applies");
+}
+
+#[test]
+fn the_allocation_in_the_allocators_words() {
+    let decided = [
+        (
+            AllocationState::Allocated {
+                pool: "p".into(),
+                addresses: Vec::new(),
+            },
+            "allocated from pool p",
+        ),
+        (
+            AllocationState::Unallocated {
+                reason: AllocationReason::NoPools,
+            },
+            "no address: there are no pools",
+        ),
+    ];
+    let facts = usual();
+    let station = Station::on("node-a", &facts, &Membership::Disabled);
+    for (state, words) in decided {
+        let allocation = Allocation::Decided(state);
+        let explanation = explain(&facts, &station.speaker, allocation, &key("web")).unwrap();
+        assert_eq!(explanation.allocation_text, words);
+    }
 }

@@ -1,7 +1,8 @@
 //! Who may stand for a Service, in which order they come, and with what the winner announces
 //! (`spec/metallb.md` §5.2, in its order of checks).
 
-use super::decide::{Home, Situation};
+use super::decide::Situation;
+use super::home::Home;
 use super::{Announcement, Reason, Terms};
 use crate::config::selector::Selectors;
 use crate::config::{Filter, L2Advertisement};

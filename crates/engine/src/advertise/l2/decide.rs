@@ -8,13 +8,14 @@
 //! every one.
 
 use super::contest::Contest;
+use super::home::{Grounds, Home, KnownGrounds};
 use super::{Announcement, Conflict, LinkState, Reason, Terms, Verdict};
-use crate::config::{Config, ConflictPolicy, Coverage, Filter, L2Advertisement};
+use crate::config::{ConflictPolicy, Filter, L2Advertisement};
 use crate::election::Ranked;
 use crate::facts::{Class, Facts, Ingress, Labels, Service};
 use crate::ip::Family;
 use crate::membership::Membership;
-use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::names::{NodeName, ServiceKey};
 use crate::rejection::Kind;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,42 +61,6 @@ pub struct Local<'a> {
     pub links: &'a BTreeMap<String, LinkState>,
     /// The strangers it hears answering for its addresses.
     pub conflicts: &'a BTreeSet<Conflict>,
-}
-
-/// What a decision rested on when the addresses' pool was last known.
-///
-/// Kept by the speaker from one decision to the next, so that an address which loses its pool is
-/// announced on until the controller takes it off the Service (§12 #28), and so that a rejection
-/// never withdraws one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Grounds {
-    /// No pool was ever known to have the addresses.
-    #[default]
-    Unknown,
-    /// A pool had them.
-    Known(KnownGrounds),
-}
-
-/// The addresses a pool was known for, and how they were advertised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownGrounds {
-    /// The addresses.
-    addresses: Vec<IpAddr>,
-    /// Names of the advertisements that were for the pool.
-    advertisements: BTreeSet<String>,
-}
-
-/// The pool a Service's addresses belong to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Home {
-    /// None, and every pool is known; or the Service has no address.
-    Nowhere,
-    /// This accepted pool.
-    Pool(PoolName),
-    /// No accepted one, but not every pool is accepted: perhaps one of these, perhaps one whose
-    /// name is unknown.
-    Uncertain(BTreeSet<PoolName>),
 }
 
 /// How an advertisement stands to a Service.
@@ -348,55 +313,6 @@ impl<'a> Decision<'a> {
                 addresses: self.addresses.to_vec(),
                 advertisements: self.reaching.iter().map(|ad| ad.name.clone()).collect(),
             }),
-        }
-    }
-}
-
-impl Home {
-    fn of(config: &Config, service: &Service, addresses: &[IpAddr]) -> Self {
-        let mut pools = config.pools.values();
-        if let Some(pool) = pools.find(|p| addresses.iter().all(|&ip| p.contains(ip))) {
-            return Self::Pool(pool.name.clone());
-        }
-        let rejected = match &config.coverage {
-            Coverage::Complete => return Self::Nowhere,
-            Coverage::Incomplete { rejected } => rejected,
-        };
-        match &service.allocated_from {
-            Some(name) if rejected.contains_key(name) => Self::Uncertain([name.clone()].into()),
-            // An accepted pool without the addresses has lost them; any other name may be that of
-            // a pool hidden where the source can't be read, or renamed to one that is rejected.
-            Some(name) if !config.pools.contains_key(name) => {
-                let advertised = config.l2.values().any(|ad| ad.pools.admits(name));
-                let others = rejected.keys().filter(|_| !advertised);
-                Self::Uncertain(others.chain([name]).cloned().collect())
-            }
-            Some(_) | None => Self::Uncertain(rejected.keys().cloned().collect()),
-        }
-    }
-
-    /// The advertisements that are for the pool, or for one it may be.
-    fn advertisements<'a>(&self, config: &'a Config) -> Vec<&'a L2Advertisement> {
-        let reaches = |ad: &&L2Advertisement| match self {
-            Self::Nowhere => false,
-            Self::Pool(name) => ad.pools.admits(name),
-            Self::Uncertain(names) => {
-                ad.pools == Filter::Any || names.iter().any(|name| ad.pools.admits(name))
-            }
-        };
-        config.l2.values().filter(reaches).collect()
-    }
-
-    /// Why no advertisement reaches the addresses.
-    pub(super) fn unreached(&self, addresses: &[IpAddr]) -> Reason {
-        let addresses = addresses.to_vec();
-        match self {
-            Self::Nowhere => Reason::NotInPool { addresses },
-            Self::Pool(name) => Reason::NoAdvertisement { pool: name.clone() },
-            Self::Uncertain(names) => Reason::PoolUnknown {
-                addresses,
-                rejected: names.clone(),
-            },
         }
     }
 }

@@ -1,0 +1,99 @@
+//! The pool a Service's addresses belong to, also when not every pool can be read, and what is
+//! remembered of it (`spec/metallb.md` §5.1, §12 #28).
+//!
+//! Rejected is not deleted. What [`Home::of`] says comes from the facts alone, so a restarted
+//! speaker says the same as one that ran on; [`Grounds`] are for the rest.
+
+use super::Reason;
+use crate::config::{Config, Coverage, Filter, L2Advertisement};
+use crate::facts::Service;
+use crate::names::PoolName;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// What a decision rested on when the addresses' pool was last known.
+///
+/// Kept by the speaker from one decision to the next, so that an address which loses its pool is
+/// announced on until the controller takes it off the Service (§12 #28), and so that a rejection
+/// never withdraws one.
+// DEVIATION: MetalLB refuses the whole configuration meanwhile; only the address's grounds stay here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Grounds {
+    /// No pool was ever known to have the addresses.
+    #[default]
+    Unknown,
+    /// A pool had them.
+    Known(KnownGrounds),
+}
+
+/// The addresses a pool was known for, and how they were advertised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownGrounds {
+    /// The addresses.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Names of the advertisements that were for the pool.
+    pub(super) advertisements: BTreeSet<String>,
+}
+
+/// The pool a Service's addresses belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Home {
+    /// None, and every pool is known; or the Service has no address.
+    Nowhere,
+    /// This accepted pool.
+    Pool(PoolName),
+    /// No accepted one, but not every pool is accepted: perhaps one of these, perhaps one whose
+    /// name is unknown.
+    Uncertain(BTreeSet<PoolName>),
+}
+
+impl Home {
+    pub(super) fn of(config: &Config, service: &Service, addresses: &[IpAddr]) -> Self {
+        let mut pools = config.pools.values();
+        if let Some(pool) = pools.find(|p| addresses.iter().all(|&ip| p.contains(ip))) {
+            return Self::Pool(pool.name.clone());
+        }
+        let rejected = match &config.coverage {
+            Coverage::Complete => return Self::Nowhere,
+            Coverage::Incomplete { rejected } => rejected,
+        };
+        match &service.allocated_from {
+            Some(name) if rejected.contains_key(name) => Self::Uncertain([name.clone()].into()),
+            // An accepted pool without the addresses has lost them; any other name may be that of
+            // a pool hidden where the source can't be read, or renamed to one that is rejected.
+            Some(name) if !config.pools.contains_key(name) => {
+                let advertised = config.l2.values().any(|ad| ad.pools.admits(name));
+                let others = rejected.keys().filter(|_| !advertised);
+                Self::Uncertain(others.chain([name]).cloned().collect())
+            }
+            Some(_) | None => Self::Uncertain(rejected.keys().cloned().collect()),
+        }
+    }
+
+    /// The advertisements that are for the pool, or for one it may be.
+    pub(super) fn advertisements<'a>(&self, config: &'a Config) -> Vec<&'a L2Advertisement> {
+        let reaches = |ad: &&L2Advertisement| match self {
+            Self::Nowhere => false,
+            Self::Pool(name) => ad.pools.admits(name),
+            Self::Uncertain(names) => {
+                ad.pools == Filter::Any || names.iter().any(|name| ad.pools.admits(name))
+            }
+        };
+        config.l2.values().filter(reaches).collect()
+    }
+
+    /// Why no advertisement reaches the addresses.
+    pub(super) fn unreached(&self, addresses: &[IpAddr]) -> Reason {
+        let addresses = addresses.to_vec();
+        match self {
+            Self::Nowhere => Reason::NotInPool { addresses },
+            Self::Pool(name) => Reason::NoAdvertisement { pool: name.clone() },
+            Self::Uncertain(names) => Reason::PoolUnknown {
+                addresses,
+                rejected: names.clone(),
+            },
+        }
+    }
+}
