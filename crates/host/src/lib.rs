@@ -4,7 +4,9 @@
 //! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
 //! code is in [`sys`], behind safe functions; no other module has any.
 
+pub mod caps;
 pub mod groups;
 pub mod netlink;
+pub mod notify;
 pub mod packet;
 mod sys;

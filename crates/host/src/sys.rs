@@ -10,6 +10,7 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use libc::{c_int, c_void, sockaddr, sockaddr_ll, sockaddr_nl, socklen_t, tpacket_stats};
 use socket2::Socket;
@@ -176,4 +177,16 @@ pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: `Socket` owns its descriptor: it is open, always the same, and closed only after the
     // `AsyncFd` that now owns the socket is dropped.
     Ok(unsafe { AsyncFd::register_with_interest(socket, READABLE_OR_FAILED) }?)
+}
+
+/// The time since some fixed moment, on the clock the service manager uses (`CLOCK_MONOTONIC`).
+pub(crate) fn monotonic() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one `timespec` to `now`. The clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(now.tv_nsec.unsigned_abs())
 }
