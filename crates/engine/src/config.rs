@@ -4,11 +4,17 @@
 //! good version stays in use, and the rest works. No `Option` of a collection and no empty
 //! collection stands for "no filter": see [`Filter`].
 
+pub mod backend;
+pub mod bfd;
+pub mod bgp;
+pub mod community;
 mod compile;
 mod l2;
+pub mod peer;
 mod pool;
 pub mod resources;
 pub mod selector;
+pub mod validate;
 
 pub use compile::{Compiled, Surroundings, compile};
 
@@ -52,6 +58,21 @@ pub struct Config {
     pub coverage: Coverage,
     /// Accepted L2 advertisements, by name.
     pub l2: BTreeMap<String, L2Advertisement>,
+    /// What BGP does.
+    pub bgp: Bgp,
+}
+
+/// The BGP side of the configuration; everything by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bgp {
+    /// Accepted BGP advertisements.
+    pub advertisements: BTreeMap<String, bgp::BgpAdvertisement>,
+    /// Accepted peers.
+    pub peers: BTreeMap<String, peer::Peer>,
+    /// Accepted BFD profiles.
+    pub bfd: BTreeMap<String, bfd::BfdProfile>,
+    /// Aliases of communities, by the object that defines them.
+    pub communities: BTreeMap<String, community::Aliases>,
 }
 
 /// Whether the accepted pools are all the pools there are.

@@ -111,3 +111,6 @@ pub struct Assignment {
     /// Pool named in the annotation; `None` removes the annotation.
     pub pool: Option<PoolName>,
 }
+
+#[cfg(test)]
+pub(crate) mod manifest;

@@ -1,7 +1,7 @@
 //! All objects together, each judged by itself and against the others.
 
 use super::resources::{Id, Resources};
-use super::{Config, l2, pool};
+use super::{Bgp, Config, bfd, bgp, community, l2, peer, pool};
 use crate::facts::{Labels, Node};
 use crate::names::NodeName;
 use crate::rejection::{Fault, Kind, Rejection};
@@ -39,11 +39,32 @@ pub fn compile(resources: &Resources, around: &Surroundings<'_>) -> Compiled {
     let (pools, coverage) = pool::compile(&resources.pools, around, &mut rejections);
     let labels = pool::labels_of(&pools, &coverage);
     let l2 = l2::compile(&resources.l2, &labels, around, &mut rejections);
+    let communities = community::compile(&resources.communities, around, &mut rejections);
+    let bfd = bfd::compile(&resources.bfd, around, &mut rejections);
+    let secrets = &resources.secrets;
+    let peers = peer::compile(&resources.peers, &bfd, secrets, around, &mut rejections);
+    let others = bgp::Others {
+        labels: &labels,
+        pools: &pools,
+        peers: &peers,
+        aliases: communities
+            .values()
+            .flatten()
+            .map(|(alias, c)| (alias.clone(), *c))
+            .collect(),
+    };
+    let advertisements = bgp::compile(&resources.bgp, &others, around, &mut rejections);
     Compiled {
         config: Config {
             pools,
             coverage,
             l2,
+            bgp: Bgp {
+                advertisements,
+                peers,
+                bfd,
+                communities,
+            },
         },
         rejections: rejections.0,
     }

@@ -137,3 +137,6 @@ fn annotation_fault(error: &AnnotationError) -> Fault {
         &error.cause,
     )
 }
+
+#[cfg(test)]
+mod tests;

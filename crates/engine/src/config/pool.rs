@@ -293,3 +293,6 @@ fn coverage(
         Coverage::Incomplete { rejected }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use crate::event::Object;
 use crate::rejection::{Kind, ObjectRef};
 use corten_api as api;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Name and namespace of an object, ordered by name first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,39 @@ pub struct Resources {
     pub bfd: BTreeMap<Id, api::bfd::BFDProfile>,
     /// Communities.
     pub communities: BTreeMap<Id, api::bgp::Community>,
+    /// Secrets.
+    pub secrets: Secrets,
+}
+
+/// The Secrets peers can name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// Not listed yet: one that isn't known may well exist.
+    #[default]
+    NotListed,
+    /// All there are, by name.
+    Listed(BTreeMap<String, SecretContent>),
+}
+
+/// What a Secret has in it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretContent {
+    /// Type `kubernetes.io/basic-auth` and key `password`.
+    Password(String),
+    /// Type `kubernetes.io/basic-auth` without key `password`.
+    NoPassword,
+    /// Another type.
+    OtherType,
+}
+
+impl fmt::Debug for SecretContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(..)",
+            Self::NoPassword => "NoPassword",
+            Self::OtherType => "OtherType",
+        })
+    }
 }
 
 /// What putting an object into [`Resources`] did.
@@ -60,6 +94,21 @@ pub enum Applied {
 }
 
 impl Resources {
+    /// What is in use of `accepted`, each with its object: the first of its name.
+    pub fn kept<'a, T, C>(
+        objects: &'a BTreeMap<Id, T>,
+        accepted: &'a BTreeMap<String, C>,
+    ) -> impl Iterator<Item = (&'a Id, &'a C)> {
+        accepted.iter().filter_map(|(name, compiled)| {
+            let first = Id {
+                name: name.clone(),
+                namespace: String::new(),
+            };
+            let (id, _) = objects.range(first..).next()?;
+            (id.name == *name).then_some((id, compiled))
+        })
+    }
+
     /// Puts an object in the place of its predecessor.
     pub fn apply(&mut self, object: Object) -> Applied {
         let id = Id::from(object.reference());

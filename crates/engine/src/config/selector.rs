@@ -295,3 +295,6 @@ fn is_subdomain(text: &str) -> bool {
     };
     text.len() <= 253 && text.split('.').all(part)
 }
+
+#[cfg(test)]
+mod tests;

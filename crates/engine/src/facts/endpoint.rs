@@ -77,3 +77,6 @@ fn parse(endpoint: &core::Endpoint) -> Endpoint {
         has_address: !endpoint.addresses.is_empty(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Events in, changes out.
 
 use super::{Changes, Facts, Origin, endpoint, node, service};
-use crate::config::resources::{Applied, Resources};
+use crate::config::resources::{Applied, Resources, Secrets};
 use crate::config::{self, Compiled, Config, Surroundings};
 use crate::event::{Event, Object};
 use crate::names::{NodeName, ServiceKey};
@@ -14,6 +14,15 @@ impl Facts {
     /// Nothing known, nothing listed.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
+        let secrets = match origin {
+            Origin::Kubernetes => Secrets::NotListed,
+            // A directory has none.
+            Origin::Directory => Secrets::Listed(BTreeMap::new()),
+        };
+        let resources = Resources {
+            secrets,
+            ..Resources::default()
+        };
         Self {
             origin,
             services: BTreeMap::new(),
@@ -24,7 +33,7 @@ impl Facts {
             config: Config::default(),
             rejections: Vec::new(),
             listed: BTreeSet::new(),
-            resources: Resources::default(),
+            resources,
             slices: endpoint::Slices::default(),
             unreadable: Vec::new(),
             refused: BTreeMap::new(),
@@ -55,6 +64,9 @@ impl Facts {
                 }
                 Event::Listed(kind) => {
                     let new = self.listed.insert(kind);
+                    if kind == Kind::Secret && self.resources.secrets == Secrets::NotListed {
+                        self.resources.secrets = Secrets::Listed(BTreeMap::new());
+                    }
                     changes.listed |= new;
                     new
                 }
@@ -227,7 +239,7 @@ impl Facts {
         let before = std::mem::replace(&mut self.config, config);
         let after = &self.config;
         changes.pools = before.pools != after.pools || before.coverage != after.coverage;
-        changes.config = before.l2 != after.l2;
+        changes.config = before.l2 != after.l2 || before.bgp != after.bgp;
         self.uncompiled = rejections;
     }
 
@@ -247,6 +259,18 @@ fn settled<'a>(config: &'a Config, listed: &BTreeSet<Kind>) -> Cow<'a, Config> {
     }
     if !listed.contains(&Kind::L2Advertisement) {
         config.to_mut().l2.clear();
+    }
+    if !listed.contains(&Kind::BGPAdvertisement) {
+        config.to_mut().bgp.advertisements.clear();
+    }
+    if !listed.contains(&Kind::BGPPeer) {
+        config.to_mut().bgp.peers.clear();
+    }
+    if !listed.contains(&Kind::BFDProfile) {
+        config.to_mut().bgp.bfd.clear();
+    }
+    if !listed.contains(&Kind::Community) {
+        config.to_mut().bgp.communities.clear();
     }
     config
 }

@@ -275,3 +275,6 @@ fn ingress(status: &core::LoadBalancerStatus) -> Ingress {
         Ingress::Addresses(ips)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,60 +1,9 @@
 use super::*;
 use crate::config::{Coverage, Filter, PoolScope};
+use crate::event::manifest::{apply, custom, facts, listed, problems};
 use crate::event::{Event, Object};
-
-/// Objects from YAML documents, each a metallb.io or core kind.
-fn objects(text: &str) -> Vec<Object> {
-    let mut objects = Vec::new();
-    for document in text.split("\n---\n") {
-        let value: serde_json::Value = serde_saphyr::from_str(document).unwrap();
-        let kind = value["kind"].as_str().unwrap().to_owned();
-        macro_rules! object {
-            ($($name:ident),*) => {
-                match kind.as_str() {
-                    $(stringify!($name) => Object::$name(serde_json::from_value(value).unwrap()),)*
-                    other => panic!("kind {other}"),
-                }
-            };
-        }
-        objects.push(object!(
-            Service,
-            EndpointSlice,
-            Node,
-            Namespace,
-            IPAddressPool,
-            L2Advertisement,
-            BGPAdvertisement,
-            BGPPeer,
-            BFDProfile,
-            Community
-        ));
-    }
-    objects
-}
-
-fn apply(text: &str) -> Vec<Event> {
-    objects(text).into_iter().map(Event::Apply).collect()
-}
-
-fn listed() -> Vec<Event> {
-    Kind::ALL.into_iter().map(Event::Listed).collect()
-}
-
-/// Facts whose first lists are complete with these objects.
-fn facts(text: &str) -> Facts {
-    let mut facts = Facts::new(Origin::Directory);
-    let mut events = apply(text);
-    events.extend(listed());
-    facts.handle(events);
-    facts
-}
-
-fn pool(name: &str, addresses: &str) -> String {
-    format!(
-        "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: {name}, namespace: \
-         m}}\nspec: {{addresses: [{addresses}]}}"
-    )
-}
+use crate::rejection::Subject;
+use proptest::prelude::*;
 
 fn pools(facts: &Facts) -> Vec<String> {
     let text = |pool: &crate::config::Pool| {
@@ -64,8 +13,8 @@ fn pools(facts: &Facts) -> Vec<String> {
     facts.config.pools.values().map(text).collect()
 }
 
-fn problems(facts: &Facts) -> Vec<String> {
-    facts.problems().iter().map(ToString::to_string).collect()
+fn pool(name: &str, addresses: &str) -> String {
+    custom("IPAddressPool", name, &format!("addresses: [{addresses}]"))
 }
 
 #[test]
@@ -127,4 +76,327 @@ fn a_selector_that_matches_no_namespace_admits_none() {
     ));
     assert!(changes.pools && changes.namespaces);
     assert_eq!(namespaces(&facts), Filter::Only(["shop".to_owned()].into()));
+}
+
+fn slice(name: &str, service: &str, nodes: &[&str]) -> String {
+    let endpoints: Vec<_> = nodes
+        .iter()
+        .map(|node| format!("{{nodeName: {node}}}"))
+        .collect();
+    format!(
+        "kind: EndpointSlice\nmetadata: {{name: {name}, namespace: shop, labels: \
+         {{kubernetes.io/service-name: {service}}}}}\nendpoints: [{}]",
+        endpoints.join(", ")
+    )
+}
+
+/// Nodes of each Service's endpoints.
+fn nodes_of(facts: &Facts) -> Vec<String> {
+    let nodes = |(key, endpoints): (&ServiceKey, &Endpoints)| {
+        let nodes = endpoints
+            .endpoints
+            .iter()
+            .map(|e| e.node.as_ref().map_or("", NodeName::as_str));
+        format!("{}: {}", key.name, nodes.collect::<Vec<_>>().join(" "))
+    };
+    facts.endpoints.iter().map(nodes).collect()
+}
+
+fn delete(kind: Kind, namespace: &str, name: &str) -> Vec<Event> {
+    vec![Event::Delete(ObjectRef::new(kind, namespace, name))]
+}
+
+#[test]
+fn slices_are_gathered_by_service() {
+    let web = ServiceKey::new("shop", "web");
+    let api = ServiceKey::new("shop", "api");
+    let mut facts = Facts::new(Origin::Directory);
+    let steps: Vec<(Vec<Event>, Vec<&str>, Vec<&ServiceKey>)> = vec![
+        (
+            apply(&slice("b", "web", &["n2"])),
+            vec!["web: n2"],
+            vec![&web],
+        ),
+        (
+            apply(&slice("a", "web", &["n1", "n3"])),
+            vec!["web: n1 n3 n2"],
+            vec![&web],
+        ),
+        (
+            apply(&slice("a", "web", &["n1", "n3"])),
+            vec!["web: n1 n3 n2"],
+            vec![],
+        ),
+        (
+            apply(&slice("a", "web", &["n1"])),
+            vec!["web: n1 n2"],
+            vec![&web],
+        ),
+        (
+            apply(&slice("a", "api", &["n1"])),
+            vec!["api: n1", "web: n2"],
+            vec![&web, &api],
+        ),
+        (
+            delete(Kind::EndpointSlice, "shop", "b"),
+            vec!["api: n1"],
+            vec![&web],
+        ),
+        (
+            delete(Kind::EndpointSlice, "shop", "b"),
+            vec!["api: n1"],
+            vec![],
+        ),
+        (apply(&slice("a", "''", &["n1"])), vec![], vec![&api]),
+    ];
+    for (events, expected, changed) in steps {
+        let changes = facts.handle(events);
+        assert_eq!(nodes_of(&facts), expected);
+        assert_eq!(changes.services, changed.into_iter().cloned().collect());
+    }
+}
+
+#[test]
+fn a_service_that_cant_be_parsed_keeps_its_last_good_version() {
+    let key = ServiceKey::new("shop", "web");
+    let mut facts = facts(SERVICE);
+    let good = facts.services[&key].clone();
+    let changes = facts.handle(apply(&SERVICE.replace("port: 80", "port: 0")));
+    assert!(changes.services.is_empty() && changes.rejections);
+    assert_eq!(facts.services[&key], good);
+    let expected = "Service shop/web: spec.ports[0].port: port 0 is not between 1 and 65535";
+    assert_eq!(problems(&facts), [expected]);
+    let changes = facts.handle(apply(SERVICE));
+    assert!(changes.services.is_empty() && changes.rejections);
+    assert_eq!(problems(&facts), Vec::<String>::new());
+    let changes = facts.handle(delete(Kind::Service, "shop", "web"));
+    assert_eq!(changes.services, [key].into());
+    assert!(facts.services.is_empty());
+}
+
+#[test]
+fn nodes() {
+    let node = "kind: Node\nmetadata: {name: one, labels: {a: b}}\nstatus: {addresses: [{type: \
+                InternalIP, address: 10.0.0.1}, {type: Hostname, address: n}, {type: ExternalIP, \
+                address: 'fd00::1'}], conditions: [{type: NetworkUnavailable, status: 'False'}]}";
+    let mut facts = facts(node);
+    let name = NodeName::from("one");
+    let expected = Node {
+        name: name.clone(),
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        network_unavailable: false,
+        addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
+    };
+    assert_eq!(facts.nodes[&name], expected);
+    let changes = facts.handle(apply(&node.replace("'False'", "'True'")));
+    assert!(changes.nodes && facts.nodes[&name].network_unavailable);
+    facts.handle(apply(&node.replace("'False'", "Unknown")));
+    assert!(!facts.nodes[&name].network_unavailable);
+
+    let changes = facts.handle(apply(&node.replace("10.0.0.1", "ten")));
+    assert!(!changes.nodes);
+    assert_eq!(facts.nodes[&name], expected);
+    let problem = "Node one: status.addresses[0].address: \"ten\" is not an IP address";
+    assert_eq!(problems(&facts), [problem]);
+    assert!(facts.handle(delete(Kind::Node, "", "one")).nodes && facts.nodes.is_empty());
+}
+
+fn unreadable(subject: Subject) -> Vec<Event> {
+    vec![Event::Rejections(vec![Rejection {
+        subject,
+        field: String::new(),
+        cause: "not YAML".to_owned(),
+        place: "pools.yaml:1".to_owned(),
+    }])]
+}
+
+/// What the source can't read: whether the accepted pools may be all there are.
+#[test]
+fn coverage_is_incomplete_while_a_pool_may_be_hidden() {
+    let object = |kind| Subject::Object(ObjectRef::new(kind, "m", "x"));
+    let rows = [
+        (unreadable(object(Kind::IPAddressPool)), vec!["x"], false),
+        (unreadable(Subject::Unidentified), vec![], false),
+        (unreadable(object(Kind::Service)), vec![], true),
+        (unreadable(object(Kind::L2Advertisement)), vec![], true),
+        (vec![], vec![], true),
+    ];
+    for (events, names, complete) in rows {
+        let mut facts = facts(&pool("a", "10.0.0.0/24"));
+        facts.handle(events.clone());
+        assert_eq!(pools(&facts), ["a 10.0.0.0/24"]);
+        match &facts.config.coverage {
+            Coverage::Complete => assert!(complete, "{events:?}"),
+            Coverage::Incomplete { rejected } => {
+                assert!(!complete, "{events:?}");
+                assert_eq!(
+                    rejected.keys().map(PoolName::as_str).collect::<Vec<_>>(),
+                    names
+                );
+            }
+        }
+        let changes = facts.handle(vec![Event::Rejections(Vec::new())]);
+        assert_eq!(changes.pools, !complete);
+        assert_eq!(facts.config.coverage, Coverage::Complete);
+    }
+}
+
+/// An object the source can't read any more stays as last read.
+#[test]
+fn an_unreadable_object_keeps_its_last_good_version() {
+    let mut facts = facts(&pool("a", "10.0.0.0/24"));
+    facts.handle(unreadable(Subject::Object(ObjectRef::new(
+        Kind::IPAddressPool,
+        "m",
+        "a",
+    ))));
+    assert_eq!(pools(&facts), ["a 10.0.0.0/24"]);
+    assert_eq!(
+        problems(&facts),
+        ["pools.yaml:1: IPAddressPool m/a: not YAML"]
+    );
+}
+
+#[test]
+fn without_a_last_good_version_a_rejected_pool_is_known_by_name() {
+    let text = "kind: IPAddressPool\nmetadata: {name: a, namespace: m, labels: {team: \
+                x}}\nspec: {addresses: [10.0.0.0]}";
+    let facts = facts(text);
+    assert_eq!(pools(&facts), Vec::<String>::new());
+    let Coverage::Incomplete { rejected } = &facts.config.coverage else {
+        panic!("complete");
+    };
+    assert_eq!(rejected[&PoolName::from("a")].labels["team"], "x");
+}
+
+#[test]
+fn coverage_is_incomplete_until_pools_are_listed() {
+    let mut facts = Facts::new(Origin::Directory);
+    facts.handle(apply(&pool("a", "10.0.0.0/24")));
+    assert_eq!(facts.config.coverage, Coverage::default());
+    let kinds = [Kind::IPAddressPool, Kind::Service];
+    let changes = facts.handle(vec![Event::Listed(Kind::IPAddressPool)]);
+    assert!(changes.listed && changes.pools);
+    assert_eq!(facts.config.coverage, Coverage::Complete);
+    assert!(facts.is_listed(&kinds[..1]) && !facts.is_listed(&kinds));
+}
+
+#[test]
+fn reserved_addresses_are_the_whole_list() {
+    let key = ServiceKey::new("shop", "web");
+    let reserved = Event::Reserved([(key.clone(), vec!["10.0.0.1".parse().unwrap()])].into());
+    let mut facts = facts(SERVICE);
+    assert!(facts.handle(vec![reserved.clone()]).reserved);
+    assert!(facts.handle(vec![reserved]).is_empty());
+    assert_eq!(facts.reserved.keys().collect::<Vec<_>>(), [&key]);
+    assert!(
+        facts
+            .handle(vec![Event::Reserved(BTreeMap::new())])
+            .reserved
+    );
+}
+
+#[test]
+fn problems_are_sorted_and_said_once() {
+    let mut facts = facts(&format!("{}\n---\n{}", pool("b", "x"), pool("a", "x")));
+    let object = Subject::Object(ObjectRef::new(Kind::IPAddressPool, "m", "a"));
+    let twice = [unreadable(object.clone()), unreadable(object)].concat();
+    facts.handle(twice);
+    let found = problems(&facts);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(facts.problems().is_sorted());
+}
+
+/// Objects of every kind, good, bad and at odds with each other.
+fn world() -> Vec<Event> {
+    let peer = |name: &str, spec: &str| {
+        custom(
+            "BGPPeer",
+            name,
+            &format!("myASN: 1, peerASN: 2, peerAddress: 10.9.9.9, {spec}"),
+        )
+    };
+    let texts = [
+        pool("a", "10.0.0.0/24"),
+        pool("b", "10.0.0.128/25"),
+        pool("c", "10.0.1.0/24, 'fd00::/64'"),
+        pool("d", "10.0.2.0"),
+        SERVICE.to_owned(),
+        slice("s", "web", &["one"]),
+        slice("t", "web", &["two"]),
+        "kind: Node\nmetadata: {name: one}".to_owned(),
+        "kind: Namespace\nmetadata: {name: shop, labels: {a: b}}".to_owned(),
+        custom("L2Advertisement", "l", "ipAddressPoolSelectors: [{}]"),
+        custom("L2Advertisement", "m", "ipAddressPools: [q, q]"),
+        custom("BGPAdvertisement", "x", "localPref: 1, communities: [gold]"),
+        custom("BGPAdvertisement", "z", "localPref: 2"),
+        custom(
+            "Community",
+            "k",
+            "communities: [{name: gold, value: '1:2'}]",
+        ),
+        custom(
+            "Community",
+            "l",
+            "communities: [{name: gold, value: '1:3'}]",
+        ),
+        custom("BFDProfile", "f", "echoMode: true"),
+        peer("p", "bfdProfile: f"),
+        peer("q", "bfdProfile: g"),
+    ];
+    let mut events: Vec<_> = texts.iter().flat_map(|text| apply(text)).collect();
+    events.extend(unreadable(Subject::Object(ObjectRef::new(
+        Kind::Service,
+        "shop",
+        "api",
+    ))));
+    events
+}
+
+proptest! {
+    /// First lists may come in any order and in any batches.
+    #[test]
+    fn the_order_of_events_makes_no_difference(
+        events in Just(world()).prop_shuffle(), cuts in prop::collection::vec(any::<bool>(), 32),
+    ) {
+        let mut expected = Facts::new(Origin::Directory);
+        expected.handle(world().into_iter().chain(listed()).collect());
+        let mut facts = Facts::new(Origin::Directory);
+        let mut batch = Vec::new();
+        for (event, cut) in events.into_iter().zip(cuts) {
+            batch.push(event);
+            if cut {
+                facts.handle(std::mem::take(&mut batch));
+            }
+        }
+        facts.handle(batch);
+        facts.handle(listed());
+        prop_assert_eq!(format!("{facts:?}"), format!("{expected:?}"));
+    }
+
+    /// Whatever is in the objects: what is rejected is said, and pools never overlap.
+    #[test]
+    fn no_object_panics(
+        pools in prop::collection::vec(("[ab]", prop::collection::vec(
+            "10\\.0\\.0\\.[0-9]{1,2}/(2[0-9]|3[0-9])|10\\.0\\.0\\.[0-9]-10\\.0\\.0\\.[0-9]{2}|.{0,4}", 0..3,
+        )), 1..6),
+    ) {
+        let mut facts = facts(SERVICE);
+        for (name, addresses) in pools {
+            let mut event = apply(&pool(&name, ""));
+            if let [Event::Apply(Object::IPAddressPool(pool))] = event.as_mut_slice() {
+                pool.spec.addresses = addresses;
+            }
+            let had = facts.config.pools.len();
+            facts.handle(event);
+            prop_assert!(facts.config.pools.len() >= had, "a rejected pool went");
+            let mut taken = crate::ip::Disjoint::default();
+            for pool in facts.config.pools.values() {
+                for cidr in pool.entries.iter().flat_map(|e| &e.cidrs) {
+                    prop_assert!(taken.overlaps(cidr).next().is_none());
+                    taken.insert(*cidr, ());
+                }
+            }
+        }
+    }
 }
