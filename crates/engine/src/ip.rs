@@ -108,6 +108,7 @@ fn parse_cidr(text: &str) -> Result<IpNet, BlockError> {
             address: address.to_owned(),
         });
     };
+    // DEVIATION: refused; MetalLB takes it and hands out addresses no host can have.
     if address.to_canonical() != address {
         return Err(BlockError::Mapped(text.to_owned()));
     }

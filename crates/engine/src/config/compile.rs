@@ -33,6 +33,7 @@ pub struct Compiled {
 }
 
 /// Compiles `resources`. Objects are taken in the order of their names.
+// DEVIATION: a bad object is rejected by itself; MetalLB refuses the whole configuration for it.
 #[must_use]
 pub fn compile(resources: &Resources, around: &Surroundings<'_>) -> Compiled {
     let mut rejections = Rejections::default();

@@ -337,6 +337,7 @@ fn timers(spec: &BGPPeerSpec) -> Result<Timers, Fault> {
         let cause = format!("invalid hold time {hold:?}: must be 0 or at least 3s");
         return Err(Fault::new("spec.holdTime", cause));
     }
+    // DEVIATION: a hold time BGP has no room for is refused; MetalLB lets the backend fail on it.
     if hold.as_secs() > u64::from(u16::MAX) {
         let cause = format!("invalid hold time {hold:?}: BGP has room for 65535s");
         return Err(Fault::new("spec.holdTime", cause));

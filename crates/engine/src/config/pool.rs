@@ -167,8 +167,7 @@ fn pinning(
     let namespaces = match by_label {
         Selectors::Everything if listed.is_empty() => Filter::Any,
         Selectors::Everything => Filter::Only(listed),
-        // DEVIATION: selectors that match no namespace admit none; MetalLB then serves explicit
-        // requests from any namespace.
+        // Selectors that match no namespace admit none: the set may be empty (§12 #24).
         Selectors::AnyOf(_) => {
             let matching = known.iter().filter(|(_, labels)| by_label.matches(labels));
             let matching = matching.map(|(name, _)| name.clone());

@@ -177,7 +177,7 @@ fn a_service_that_cant_be_parsed_keeps_its_last_good_version() {
 #[test]
 fn nodes() {
     let node = "kind: Node\nmetadata: {name: one, labels: {a: b}}\nstatus: {addresses: [{type: \
-                InternalIP, address: 10.0.0.1}, {type: Hostname, address: n}, {type: ExternalIP, \
+                InternalIP, address: 10.0.0.1}, {type: Hostname, address: one}, {type: ExternalIP, \
                 address: 'fd00::1'}], conditions: [{type: NetworkUnavailable, status: 'False'}]}";
     let mut facts = facts(node);
     let name = NodeName::from("one");

@@ -15,6 +15,46 @@ fn peer(name: &str, spec: &str) -> String {
     custom("BGPPeer", name, &format!("myASN: 64512, {spec}"))
 }
 
+/// Advertisements and communities, and what native refuses of them.
+fn advertisements() -> Vec<(String, Vec<String>)> {
+    let mut rows = Vec::new();
+    let pools = [
+        custom("IPAddressPool", "four", "addresses: [10.0.0.0/24]"),
+        custom("IPAddressPool", "six", "addresses: ['fd00::/64']"),
+    ]
+    .join("\n---\n");
+    let specs = [
+        ("ipAddressPools: [four]", vec![]),
+        (
+            "",
+            vec!["BGPAdvertisement m/a: spec.ipAddressPools: pool \"six\" has IPv6 addresses, which \
+                  are not supported on native bgp mode".to_owned()],
+        ),
+        (
+            "ipAddressPools: [four], communities: ['1:2', 'large:1:2:3']",
+            vec!["BGPAdvertisement m/a: spec.communities: large community large:1:2:3 is not \
+                  supported on native bgp mode".to_owned()],
+        ),
+    ];
+    for (spec, expected) in specs {
+        let text = format!("{pools}\n---\n{}", custom("BGPAdvertisement", "a", spec));
+        rows.push((text, expected));
+    }
+    rows.push((
+        custom(
+            "Community",
+            "c",
+            "communities: [{name: x, value: 'large:1:2:3'}]",
+        ),
+        vec![
+            "Community m/c: spec.communities: large community large:1:2:3 is not supported on \
+              native bgp mode"
+                .to_owned(),
+        ],
+    ));
+    rows
+}
+
 /// What native refuses, FRR takes.
 #[test]
 fn native_refuses() {
@@ -73,40 +113,7 @@ fn native_refuses() {
             )],
         ));
     }
-    let pools = [
-        custom("IPAddressPool", "four", "addresses: [10.0.0.0/24]"),
-        custom("IPAddressPool", "six", "addresses: ['fd00::/64']"),
-    ]
-    .join("\n---\n");
-    let advertisements = [
-        ("ipAddressPools: [four]", vec![]),
-        (
-            "",
-            vec!["BGPAdvertisement m/a: spec.ipAddressPools: pool \"six\" has IPv6 addresses, which \
-                  are not supported on native bgp mode".to_owned()],
-        ),
-        (
-            "ipAddressPools: [four], communities: ['1:2', 'large:1:2:3']",
-            vec!["BGPAdvertisement m/a: spec.communities: large community large:1:2:3 is not \
-                  supported on native bgp mode".to_owned()],
-        ),
-    ];
-    for (spec, expected) in advertisements {
-        let text = format!("{pools}\n---\n{}", custom("BGPAdvertisement", "a", spec));
-        rows.push((text, expected));
-    }
-    rows.push((
-        custom(
-            "Community",
-            "c",
-            "communities: [{name: x, value: 'large:1:2:3'}]",
-        ),
-        vec![
-            "Community m/c: spec.communities: large community large:1:2:3 is not supported on \
-              native bgp mode"
-                .to_owned(),
-        ],
-    ));
+    rows.extend(advertisements());
     for (text, expected) in rows {
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();
         check_backend(&text, Backend::Native, &expected);

@@ -143,91 +143,95 @@ fn echo_mode_and_ipv6_dont_go_together() {
     }
 }
 
+const V4: &str = "10.0.0.0/24";
+const V6: &str = "'fd00::/64'";
+const DUAL: &str = "10.0.0.0/24, 'fd00::/64'";
+
+/// A pool, two advertisements, and whether they conflict.
+const LOCAL_PREFS: &[(&str, &str, &str, bool)] = &[
+    (V4, "localPref: 1", "localPref: 2", true),
+    (V4, "localPref: 1", "localPref: 1", false),
+    (
+        V4,
+        "localPref: 1",
+        "localPref: 2, aggregationLength: 24",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1",
+        "localPref: 2, aggregationLengthV6: 64",
+        true,
+    ),
+    (
+        V6,
+        "localPref: 1",
+        "localPref: 2, aggregationLength: 24",
+        true,
+    ),
+    (
+        V6,
+        "localPref: 1",
+        "localPref: 2, aggregationLengthV6: 64",
+        false,
+    ),
+    (
+        DUAL,
+        "localPref: 1",
+        "localPref: 2, aggregationLength: 24",
+        true,
+    ),
+    (
+        DUAL,
+        "localPref: 1",
+        "localPref: 2, aggregationLength: 24, aggregationLengthV6: 64",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1, peers: [p]",
+        "localPref: 2, peers: [q]",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1, peers: [p, q]",
+        "localPref: 2, peers: [q]",
+        true,
+    ),
+    (V4, "localPref: 1, peers: [p]", "localPref: 2", true),
+    (
+        V4,
+        "localPref: 1, ipAddressPools: [z]",
+        "localPref: 2",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1, serviceSelectors: [{}]",
+        "localPref: 2",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1, nodeSelectors: [{matchLabels: {n: a}}]",
+        "localPref: 2, nodeSelectors: [{matchLabels: {n: b}}]",
+        false,
+    ),
+    (
+        V4,
+        "localPref: 1, nodeSelectors: [{matchLabels: {n: a}}]",
+        "localPref: 2, nodeSelectors: [{matchLabels: {n: a}}, {matchLabels: {n: b}}]",
+        true,
+    ),
+];
+
 /// Two advertisements of one pool: `localPref: 1` and `localPref: 2`.
 #[test]
 fn local_prefs_that_conflict() {
-    let (v4, v6) = ("10.0.0.0/24", "'fd00::/64'");
-    let dual = format!("{v4}, {v6}");
-    let rows: &[(&str, &str, &str, bool)] = &[
-        (v4, "localPref: 1", "localPref: 2", true),
-        (v4, "localPref: 1", "localPref: 1", false),
-        (
-            v4,
-            "localPref: 1",
-            "localPref: 2, aggregationLength: 24",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1",
-            "localPref: 2, aggregationLengthV6: 64",
-            true,
-        ),
-        (
-            v6,
-            "localPref: 1",
-            "localPref: 2, aggregationLength: 24",
-            true,
-        ),
-        (
-            v6,
-            "localPref: 1",
-            "localPref: 2, aggregationLengthV6: 64",
-            false,
-        ),
-        (
-            &dual,
-            "localPref: 1",
-            "localPref: 2, aggregationLength: 24",
-            true,
-        ),
-        (
-            &dual,
-            "localPref: 1",
-            "localPref: 2, aggregationLength: 24, aggregationLengthV6: 64",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1, peers: [p]",
-            "localPref: 2, peers: [q]",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1, peers: [p, q]",
-            "localPref: 2, peers: [q]",
-            true,
-        ),
-        (v4, "localPref: 1, peers: [p]", "localPref: 2", true),
-        (
-            v4,
-            "localPref: 1, ipAddressPools: [z]",
-            "localPref: 2",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1, serviceSelectors: [{}]",
-            "localPref: 2",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1, nodeSelectors: [{matchLabels: {n: a}}]",
-            "localPref: 2, nodeSelectors: [{matchLabels: {n: b}}]",
-            false,
-        ),
-        (
-            v4,
-            "localPref: 1, nodeSelectors: [{matchLabels: {n: a}}]",
-            "localPref: 2, nodeSelectors: [{matchLabels: {n: a}}, {matchLabels: {n: b}}]",
-            true,
-        ),
-    ];
     let nodes = "kind: Node\nmetadata: {name: one, labels: {n: a}}\n---\nkind: Node\nmetadata: \
                  {name: two, labels: {n: b}}";
-    for (addresses, one, two, conflict) in rows {
+    for (addresses, one, two, conflict) in LOCAL_PREFS {
         let pool = custom("IPAddressPool", "x", &format!("addresses: [{addresses}]"));
         let (one, two) = (custom("BGPAdvertisement", "b", one), advertisement(two));
         let text = [nodes, &pool, &one, &two].join("\n---\n");

@@ -17,129 +17,129 @@ fn peer(spec: &str) -> String {
     custom("BGPPeer", "p", &fields.join(", "))
 }
 
+/// What is set on a good peer, and what is wrong then.
+const REJECTED: &[(&str, &[&str])] = &[
+    ("", &[]),
+    ("myASN: 0", &["spec.myASN: 0 is not a valid AS number"]),
+    (
+        "localASN: 0",
+        &["spec.localASN: 0 is not a valid AS number"],
+    ),
+    (
+        "peerASN: 0",
+        &["spec.peerASN: one of peerASN and dynamicASN is needed"],
+    ),
+    (
+        "dynamicASN: external",
+        &["spec.dynamicASN: peerASN and dynamicASN are mutually exclusive"],
+    ),
+    ("peerASN: 0, dynamicASN: internal", &[]),
+    (
+        "peerASN: 0, dynamicASN: both",
+        &["spec.dynamicASN: \"both\" is neither internal nor external"],
+    ),
+    (
+        "myASN: 1, peerASN: 1, ebgpMultiHop: true",
+        &["spec.ebgpMultiHop: ebgpMultiHop needs a peer of another AS than myASN"],
+    ),
+    (
+        "peerAddress: ''",
+        &["spec.peerAddress: one of peerAddress and interface is needed"],
+    ),
+    (
+        "interface: eth0",
+        &["spec.interface: peerAddress and interface are mutually exclusive"],
+    ),
+    ("peerAddress: '', interface: eth0", &[]),
+    (
+        "peerAddress: 10.0.0",
+        &["spec.peerAddress: invalid BGPPeer address \"10.0.0\""],
+    ),
+    (
+        "routerID: '1.2.3'",
+        &["spec.routerID: invalid router ID \"1.2.3\""],
+    ),
+    (
+        "routerID: 'fd00::1'",
+        &["spec.routerID: invalid router ID \"fd00::1\""],
+    ),
+    (
+        "sourceAddress: x",
+        &["spec.sourceAddress: invalid source address \"x\""],
+    ),
+    (
+        "peerPort: 16385",
+        &["spec.peerPort: 16385 is not between 1 and 16384"],
+    ),
+    (
+        "holdTime: 2s",
+        &["spec.holdTime: invalid hold time 2s: must be 0 or at least 3s"],
+    ),
+    (
+        "holdTime: 2900ms",
+        &["spec.holdTime: invalid hold time 2s: must be 0 or at least 3s"],
+    ),
+    ("holdTime: 0s", &[]),
+    (
+        "holdTime: 65536s",
+        &["spec.holdTime: invalid hold time 65536s: BGP has room for 65535s"],
+    ),
+    (
+        "holdTime: 9s, keepaliveTime: 10s",
+        &["spec.keepaliveTime: keepalive time 10s is longer than hold time 9s"],
+    ),
+    (
+        "holdTime: soon",
+        &["spec.holdTime: duration \"soon\": expected a number followed by a unit, such as 10s"],
+    ),
+    (
+        "keepaliveTime: -3s",
+        &["spec.keepaliveTime: duration \"-3s\": must not be negative"],
+    ),
+    (
+        "connectTime: 0s",
+        &["spec.connectTime: connect time should be between 1 seconds to 65535"],
+    ),
+    (
+        "connectTime: 65536s",
+        &["spec.connectTime: connect time should be between 1 seconds to 65535"],
+    ),
+    (
+        "connectTime: 1500ms",
+        &["spec.connectTime: connect time should be a whole number of seconds"],
+    ),
+    (
+        "password: x, passwordSecret: {name: s}",
+        &["spec.passwordSecret: password and passwordSecret are mutually exclusive"],
+    ),
+    ("password: x, passwordSecret: {namespace: s}", &[]),
+    (
+        "passwordSecret: {name: s}",
+        &[
+            "spec.passwordSecret: parsing peer p secret ref not found for peer config \
+               \"m\"/\"p\"\nfailed to parse peer p password secret",
+        ],
+    ),
+    (
+        "bfdProfile: b",
+        &["spec.bfdProfile: peer p referencing non existing bfd profile b"],
+    ),
+    (
+        "nodeSelectors: [{matchLabels: {a: b}}, {matchLabels: {a: b}}]",
+        &["spec.nodeSelectors[1]: duplicate definition of label selector \"a=b\""],
+    ),
+    (
+        "nodeSelectors: [{matchExpressions: [{key: a, operator: In}]}]",
+        &[
+            "spec.nodeSelectors[0].matchExpressions[0].values: operator In needs at least one \
+               value",
+        ],
+    ),
+];
+
 #[test]
 fn what_a_peer_is_rejected_for() {
-    let rows: &[(&str, &[&str])] = &[
-        ("", &[]),
-        ("myASN: 0", &["spec.myASN: 0 is not a valid AS number"]),
-        (
-            "localASN: 0",
-            &["spec.localASN: 0 is not a valid AS number"],
-        ),
-        (
-            "peerASN: 0",
-            &["spec.peerASN: one of peerASN and dynamicASN is needed"],
-        ),
-        (
-            "dynamicASN: external",
-            &["spec.dynamicASN: peerASN and dynamicASN are mutually exclusive"],
-        ),
-        ("peerASN: 0, dynamicASN: internal", &[]),
-        (
-            "peerASN: 0, dynamicASN: both",
-            &["spec.dynamicASN: \"both\" is neither internal nor external"],
-        ),
-        (
-            "myASN: 1, peerASN: 1, ebgpMultiHop: true",
-            &["spec.ebgpMultiHop: ebgpMultiHop needs a peer of another AS than myASN"],
-        ),
-        (
-            "peerAddress: ''",
-            &["spec.peerAddress: one of peerAddress and interface is needed"],
-        ),
-        (
-            "interface: eth0",
-            &["spec.interface: peerAddress and interface are mutually exclusive"],
-        ),
-        ("peerAddress: '', interface: eth0", &[]),
-        (
-            "peerAddress: 10.0.0",
-            &["spec.peerAddress: invalid BGPPeer address \"10.0.0\""],
-        ),
-        (
-            "routerID: '1.2.3'",
-            &["spec.routerID: invalid router ID \"1.2.3\""],
-        ),
-        (
-            "routerID: 'fd00::1'",
-            &["spec.routerID: invalid router ID \"fd00::1\""],
-        ),
-        (
-            "sourceAddress: x",
-            &["spec.sourceAddress: invalid source address \"x\""],
-        ),
-        (
-            "peerPort: 16385",
-            &["spec.peerPort: 16385 is not between 1 and 16384"],
-        ),
-        (
-            "holdTime: 2s",
-            &["spec.holdTime: invalid hold time 2s: must be 0 or at least 3s"],
-        ),
-        (
-            "holdTime: 2900ms",
-            &["spec.holdTime: invalid hold time 2s: must be 0 or at least 3s"],
-        ),
-        ("holdTime: 0s", &[]),
-        (
-            "holdTime: 65536s",
-            &["spec.holdTime: invalid hold time 65536s: BGP has room for 65535s"],
-        ),
-        (
-            "holdTime: 9s, keepaliveTime: 10s",
-            &["spec.keepaliveTime: keepalive time 10s is longer than hold time 9s"],
-        ),
-        (
-            "holdTime: soon",
-            &[
-                "spec.holdTime: duration \"soon\": expected a number followed by a unit, such as 10s",
-            ],
-        ),
-        (
-            "keepaliveTime: -3s",
-            &["spec.keepaliveTime: duration \"-3s\": must not be negative"],
-        ),
-        (
-            "connectTime: 0s",
-            &["spec.connectTime: connect time should be between 1 seconds to 65535"],
-        ),
-        (
-            "connectTime: 65536s",
-            &["spec.connectTime: connect time should be between 1 seconds to 65535"],
-        ),
-        (
-            "connectTime: 1500ms",
-            &["spec.connectTime: connect time should be a whole number of seconds"],
-        ),
-        (
-            "password: x, passwordSecret: {name: s}",
-            &["spec.passwordSecret: password and passwordSecret are mutually exclusive"],
-        ),
-        ("password: x, passwordSecret: {namespace: s}", &[]),
-        (
-            "passwordSecret: {name: s}",
-            &[
-                "spec.passwordSecret: parsing peer p secret ref not found for peer config \
-               \"m\"/\"p\"\nfailed to parse peer p password secret",
-            ],
-        ),
-        (
-            "bfdProfile: b",
-            &["spec.bfdProfile: peer p referencing non existing bfd profile b"],
-        ),
-        (
-            "nodeSelectors: [{matchLabels: {a: b}}, {matchLabels: {a: b}}]",
-            &["spec.nodeSelectors[1]: duplicate definition of label selector \"a=b\""],
-        ),
-        (
-            "nodeSelectors: [{matchExpressions: [{key: a, operator: In}]}]",
-            &[
-                "spec.nodeSelectors[0].matchExpressions[0].values: operator In needs at least one \
-               value",
-            ],
-        ),
-    ];
-    for (spec, expected) in rows {
+    for (spec, expected) in REJECTED {
         check_problems(&peer(spec), "BGPPeer m/p", expected);
     }
 }

@@ -1,11 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Selectors as a YAML list.
+/// Selectors of a YAML list.
+fn list(text: &str) -> Vec<LabelSelector> {
+    serde_saphyr::from_str(text).unwrap()
+}
+
 fn compiled(text: &str) -> Result<Selectors, Vec<String>> {
-    let list: Vec<LabelSelector> = serde_saphyr::from_str(text).unwrap();
     let said = |fault: Fault| format!("{}: {}", fault.field, fault.cause);
-    compile_list("s", &list).map_err(|faults| faults.into_iter().map(said).collect())
+    compile_list("s", &list(text)).map_err(|faults| faults.into_iter().map(said).collect())
 }
 
 #[test]
