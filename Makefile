@@ -1,6 +1,8 @@
 # The commands of this project. Each does its own set-up (lab/setup.sh) and works again without
 # network once set up. See CONTRIBUTING.md.
 CARGO ?= cargo
+# The static target, if the toolchain has it; what is released is measured.
+MUSL = $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl | sed 's/^/--target /')
 DENY := .cache/tools/bin/cargo-deny
 
 .PHONY: demo test bench soak lint deny clean help
@@ -10,7 +12,25 @@ help: ## list the targets
 
 test: lint ## every check and every test
 	@lab/setup.sh net
+	$(CARGO) build --locked --package corten
 	$(CARGO) test --workspace --locked
+
+demo: ## three nodes, two LANs, a dozen Services: watch them work
+	@lab/setup.sh net
+	@$(CARGO) build --quiet --locked --profile lab --package corten --package corten-lab --bins
+	@target/lab/corten-demo
+
+bench: ## memory, start, latency; allocation and election
+	@lab/setup.sh net musl
+	$(CARGO) build --locked --profile lab --package corten-lab --bins
+	$(CARGO) build --locked --release --package corten $(MUSL)
+	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-bench
+	$(CARGO) bench --locked --package corten-lab
+
+soak: ## ten minutes of SIGKILLs at random moments
+	@lab/setup.sh net
+	$(CARGO) build --locked --package corten
+	CORTEN_SOAK=600 $(CARGO) test --locked --package corten-lab --test daemon -- crashing
 
 lint: deny ## formatting, lints, licences, duplicate versions, documentation links
 	$(CARGO) fmt --all --check

@@ -72,6 +72,18 @@ impl Process {
         wait_until(&what, deadline, || self.ended())
     }
 
+    /// Resident memory in KiB (`Rss` of `/proc/PID/smaps_rollup`: file-backed pages count too).
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let path = format!("/proc/{}/smaps_rollup", self.child.id());
+        let text = std::fs::read_to_string(path)?;
+        let rss = text.lines().find_map(|l| l.strip_prefix("Rss:"));
+        let kib = rss.and_then(|r| r.trim().strip_suffix(" kB"));
+        Ok(kib.context("no Rss")?.parse()?)
+    }
+
     /// Kills it and waits until the kernel has cleaned up.
     ///
     /// # Errors

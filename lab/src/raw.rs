@@ -81,8 +81,7 @@ impl RawSocket {
         }
     }
 
-    /// Waits for a frame another host sent; `None` after `timeout` (at least a microsecond), or
-    /// early when a frame of this host passed by.
+    /// Waits for a frame another host sent; `None` after `timeout` (at least a microsecond).
     ///
     /// # Errors
     /// If the socket fails.
@@ -97,7 +96,7 @@ impl RawSocket {
         setsockopt(&self.fd, ReceiveTimeout, &TimeVal::microseconds(micros))?;
         loop {
             match recvfrom::<LinkAddr>(self.fd.as_raw_fd(), buffer.as_mut_slice()) {
-                Ok((_, Some(from))) if from.pkttype() == OUTGOING => return Ok(None),
+                Ok((_, Some(from))) if from.pkttype() == OUTGOING => {}
                 Ok((n, from)) => {
                     return Ok(Some(Received {
                         frame: buffer.get(..n).unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::world::{Node, Owners, Plan, World};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long answers are collected; on an idle link they take microseconds.
 pub const WINDOW: Duration = Duration::from_millis(300);
@@ -220,6 +220,19 @@ impl Site {
         let name = format!("  name: {node}\n");
         self.manifests
             .edit(NODES, &format!("{name}{EXCLUDE}"), &name)
+    }
+
+    /// Waits until nothing was announced on a LAN for `quiet`.
+    ///
+    /// # Errors
+    /// If that takes more than two minutes.
+    pub fn wait_quiet(&self, lan: usize, quiet: Duration) -> Result<()> {
+        let sniffer = self.world.lan(lan)?.sniff()?;
+        let start = Instant::now();
+        wait_until("silence on the LAN", Duration::from_secs(120), || {
+            let last = sniffer.heard().last().map_or(start, |h| h.at);
+            Ok((last.elapsed() >= quiet).then_some(()))
+        })
     }
 
     /// Records every LAN.

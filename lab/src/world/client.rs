@@ -11,6 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+/// Questions in one burst: few enough for the receive buffer of whoever answers.
+const AT_ONCE: usize = 256;
+/// Silence that ends a burst.
+const BREATH: Duration = Duration::from_millis(2);
+
 /// Who answered for which address.
 pub type Owners = BTreeMap<IpAddr, BTreeSet<Mac>>;
 
@@ -35,23 +40,16 @@ impl Client {
     /// If the link is down.
     pub fn ask(&self, addresses: &[IpAddr], window: Duration) -> Result<Owners> {
         let socket = self.socket()?;
-        for ip in addresses {
-            socket.send(&self.question(*ip))?;
-        }
         let mut owners: Owners = addresses.iter().map(|ip| (*ip, BTreeSet::new())).collect();
-        let end = Instant::now() + window;
-        let mut buffer = RawSocket::buffer();
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            let Some(received) = socket.receive(&mut buffer, left)? else {
-                continue;
-            };
-            let answered = frame::claim(received.frame)
-                .filter(|c| matches!(c.how, How::ArpReply | How::NaSolicited));
-            if let Some(claim) = answered
-                && let Some(macs) = owners.get_mut(&claim.ip)
-            {
-                macs.insert(claim.mac);
+        for some in addresses.chunks(AT_ONCE) {
+            for ip in some {
+                socket.send(&self.question(*ip))?;
             }
+            while collect(&socket, BREATH, &mut owners)? {}
+        }
+        let end = Instant::now() + window;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            collect(&socket, left, &mut owners)?;
         }
         Ok(owners)
     }
@@ -78,6 +76,7 @@ impl Client {
             let took = start.elapsed();
             if let Some(claim) = frame::claim(received.frame)
                 && claim.ip == ip
+                && matches!(claim.how, How::ArpReply | How::NaSolicited)
             {
                 return Ok(Some((claim.mac, took)));
             }
@@ -147,6 +146,22 @@ impl Client {
         let id = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
         Ipv6Addr::new(0xfe80, 0, 0, 0, id[0], id[1], id[2], id[3])
     }
+}
+
+/// Takes note of one frame; whether there was one within `timeout`.
+fn collect(socket: &RawSocket, timeout: Duration, owners: &mut Owners) -> Result<bool> {
+    let mut buffer = RawSocket::buffer();
+    let Some(received) = socket.receive(&mut buffer, timeout)? else {
+        return Ok(false);
+    };
+    let answered =
+        frame::claim(received.frame).filter(|c| matches!(c.how, How::ArpReply | How::NaSolicited));
+    if let Some(claim) = answered
+        && let Some(macs) = owners.get_mut(&claim.ip)
+    {
+        macs.insert(claim.mac);
+    }
+    Ok(true)
 }
 
 fn parse(text: &str) -> Option<Mac> {

@@ -1,0 +1,266 @@
+//! `make bench`: what the daemon costs and how fast it answers, measured from outside.
+//!
+//! Latency is that of a client on the same LAN, from sending a question to reading its answer,
+//! in turn with a question the kernel answers for an address it owns: the ratio is the figure,
+//! the microseconds are this machine's.
+
+use anyhow::{Context, Result, ensure};
+use corten_lab::corten::binary;
+use corten_lab::manifests::{self, Stack};
+use corten_lab::raw::RawSocket;
+use corten_lab::site::Site;
+use corten_lab::stage;
+use corten_lab::teller::Teller;
+use corten_lab::wait::wait_until;
+use corten_lab::world::{Client, Plan};
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Questions asked for each figure.
+const SAMPLES: usize = 5000;
+/// When an answer counts as missing.
+const MISSING: Duration = Duration::from_secs(1);
+/// Goal for the slowest in a hundred.
+const GOAL_P99: Duration = Duration::from_millis(1);
+/// Goals for resident memory, in KiB.
+const GOAL_IDLE: u64 = 8 << 10;
+const GOAL_LOADED: u64 = 12 << 10;
+/// Starts measured.
+const STARTS: usize = 20;
+const QUIET: Duration = Duration::from_secs(3);
+
+fn main() -> ExitCode {
+    match stage::enter().and_then(|()| run()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("\nsome goals are missed");
+            ExitCode::FAILURE
+        }
+        Err(e) => {
+            eprintln!("\nthe benches failed: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let mut tell = Teller::new();
+    let program = binary()?;
+    let size = std::fs::metadata(&program)?.len() >> 10;
+    println!("corten: {} ({size} KiB)", program.display());
+    let memory = memory(&mut tell)?;
+    let start = cold_start(&mut tell)?;
+    let latency = latency(&mut tell)?;
+    Ok(memory && start && latency)
+}
+
+/// A world of one node on one LAN and a pool that holds every Service, nothing started.
+fn small() -> Result<Site> {
+    let site = Site::new(&Plan {
+        nodes: 1,
+        lans: vec!["red".to_owned()],
+        prefixes: vec!["198.18.0.0/15".to_owned(), "2001:db8:1::/64".to_owned()],
+    })?;
+    let config = manifests::namespace("default")
+        + &manifests::pool("both", &["198.18.0.0/15", "2001:db8:1::/64"])
+        + &manifests::advertisement("everything", &[], &[]);
+    site.manifests.write("config.yaml", &config)?;
+    Ok(site)
+}
+
+fn write_services(site: &Site, count: usize, stack: Stack) -> Result<()> {
+    let text: String = (0..count)
+        .map(|i| manifests::service(&format!("web{i}"), stack, &[], &["node1"]))
+        .collect();
+    site.manifests.write("services.yaml", &text)
+}
+
+/// Starts the node and waits until all is announced and its first announcements are over.
+fn settled(site: &mut Site) -> Result<Duration> {
+    let start = Instant::now();
+    site.start(&[])?;
+    site.wait_announced()?;
+    let took = start.elapsed();
+    site.wait_quiet(0, QUIET)?;
+    Ok(took)
+}
+
+fn memory(tell: &mut Teller) -> Result<bool> {
+    tell.step("Resident memory of `corten run --allocate`");
+    let mut rows = vec![row(["WITH", "RSS KiB", "GOAL"])];
+    let mut met = true;
+    for (services, goal) in [(0, GOAL_IDLE), (2000, GOAL_LOADED)] {
+        let mut site = small()?;
+        if services == 0 {
+            site.start(&[])?;
+            site.wait_quiet(0, QUIET)?;
+        } else {
+            write_services(&site, services, Stack::V4)?;
+            settled(&mut site)?;
+        }
+        let rss = site.allocator()?.process().resident_kib()?;
+        met &= rss <= goal;
+        rows.push(vec![
+            format!("{services} Services"),
+            rss.to_string(),
+            format!("<= {goal}"),
+        ]);
+    }
+    tell.table(&rows);
+    Ok(met)
+}
+
+fn cold_start(tell: &mut Teller) -> Result<bool> {
+    tell.step("From starting the process to its first answer, 10 Services on record");
+    let mut site = small()?;
+    write_services(&site, 10, Stack::V4)?;
+    settled(&mut site)?;
+    let ip = *site.addresses()?.first().context("an address")?;
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        site.allocator()?.stop()?;
+        let start = Instant::now();
+        site.allocator()?.restart()?;
+        let client = site.world.client(0)?;
+        let socket = client.socket()?;
+        let tick = Duration::from_micros(500);
+        wait_until("the first answer", Duration::from_secs(10), || {
+            Ok(client.time_answer(&socket, ip, tick)?.map(drop))
+        })
+        .with_context(|| site.story())?;
+        times.push(start.elapsed());
+    }
+    tell.table(&[
+        row(["", "p50", "p99", "slowest"]),
+        figures("first answer", &mut times),
+    ]);
+    Ok(true)
+}
+
+fn latency(tell: &mut Teller) -> Result<bool> {
+    tell.step("Time to answer, beside the kernel's for an address it owns");
+    let head = row([
+        "CASE",
+        "p50",
+        "p99",
+        "slowest",
+        "KERNEL p50",
+        "p99",
+        "RATIO p50",
+        "p99",
+    ]);
+    let mut rows = vec![head];
+    let mut met = true;
+
+    let mut site = small()?;
+    write_services(&site, 5, Stack::Dual)?;
+    settled(&mut site)?;
+    met &= measure(&site, "10 addresses", &mut rows)?;
+
+    let mut site = small()?;
+    write_services(&site, 5000, Stack::Dual)?;
+    let took = settled(&mut site)?;
+    met &= measure(&site, "10,000 addresses", &mut rows)?;
+
+    let stop = AtomicBool::new(false);
+    let changes = std::thread::scope(|scope| {
+        let storm = scope.spawn(|| storm(&site, &stop));
+        let result = measure(&site, "10,000 in a storm", &mut rows);
+        stop.store(true, Ordering::Relaxed);
+        let changes = match storm.join() {
+            Ok(changes) => changes,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        met &= result?;
+        changes
+    })?;
+    tell.table(&rows);
+    tell.say(format!(
+        "10,000 addresses were given and answered for within {} ms of the start;",
+        took.as_millis()
+    ));
+    tell.say(format!(
+        "the storm wrote {changes} changes of the pools, each touching every Service"
+    ));
+    Ok(met)
+}
+
+/// Adds and removes a pool without pause, so that every Service is looked at again and again.
+fn storm(site: &Site, stop: &AtomicBool) -> Result<usize> {
+    let extra = manifests::pool("extra", &["203.0.113.0/24"]);
+    let mut changes = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let text = if changes % 2 == 0 { extra.as_str() } else { "" };
+        site.manifests.write("extra.yaml", text)?;
+        changes += 1;
+        // Faster than a change is followed (100 ms), slower than the disk.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(changes)
+}
+
+fn measure(site: &Site, case: &str, rows: &mut Vec<Vec<String>>) -> Result<bool> {
+    let client = site.world.client(0)?;
+    let node = site.world.node(0)?;
+    let nic = node.nics.first().context("a NIC")?;
+    let addresses = site.addresses()?;
+    let mut met = true;
+    for (name, own, v4) in [
+        ("ARP", IpAddr::from(nic.ipv4), true),
+        ("NDP", IpAddr::from(nic.ipv6), false),
+    ] {
+        let ours: Vec<IpAddr> = addresses
+            .iter()
+            .filter(|a| a.is_ipv4() == v4)
+            .copied()
+            .collect();
+        ensure!(!ours.is_empty(), "no address to ask for");
+        let socket = client.socket()?;
+        let (mut corten, mut kernel) = (Vec::new(), Vec::new());
+        // A stride that meets every part of the table.
+        for ip in ours
+            .iter()
+            .cycle()
+            .step_by(ours.len() / 7 + 1)
+            .take(SAMPLES)
+        {
+            corten.push(ask(client, &socket, *ip)?);
+            kernel.push(ask(client, &socket, own)?);
+        }
+        let mut line = figures(&format!("{name}, {case}"), &mut corten);
+        let theirs = figures("", &mut kernel);
+        line.extend(theirs.into_iter().skip(1).take(2));
+        for percent in [50, 99] {
+            let ratio = percentile(&corten, percent).as_secs_f64()
+                / percentile(&kernel, percent).as_secs_f64();
+            line.push(format!("{ratio:.1}"));
+        }
+        met &= percentile(&corten, 99) <= GOAL_P99;
+        rows.push(line);
+    }
+    Ok(met)
+}
+
+fn ask(client: &Client, socket: &RawSocket, ip: IpAddr) -> Result<Duration> {
+    let answer = client.time_answer(socket, ip, MISSING)?;
+    Ok(answer.map_or(MISSING, |(_, took)| took))
+}
+
+/// Name, p50, p99 and slowest; sorts the samples.
+fn figures(name: &str, samples: &mut [Duration]) -> Vec<String> {
+    samples.sort();
+    let mut line = vec![name.to_owned()];
+    line.extend([50, 99, 100].map(|p| format!("{} µs", percentile(samples, p).as_micros())));
+    line
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.iter().map(ToString::to_string).collect()
+}
