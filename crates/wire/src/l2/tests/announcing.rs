@@ -133,6 +133,23 @@ fn a_big_gain_is_paced_with_every_first_frame_first() {
 }
 
 #[test]
+fn rounds_are_counted_from_the_first_half() {
+    let all = many(60);
+    let mut world = World::new(&[link(1)]);
+    world.table(table(all.iter().map(|&ip| (ip, entry()))));
+    let sent = world.run(Duration::from_secs(10));
+    let of = |want: Said| -> Vec<u128> {
+        let of_it = sent.iter().filter(|(_, _, said)| *said == want);
+        of_it.map(|(at, ..)| *at).collect()
+    };
+    assert_eq!(of(Said::Request(all[0])), [0, 1100, 2200, 3300, 4400]);
+    assert!(
+        of(Said::Announce(all[0]))[0] > 0,
+        "its second half had to wait"
+    );
+}
+
+#[test]
 fn the_pace_is_each_links_own_and_spares_answers() {
     let all = many(1000);
     let mut world = World::new(&[link(1), link(2)]);

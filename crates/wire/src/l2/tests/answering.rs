@@ -83,6 +83,11 @@ fn each_frame_not_answered_has_its_reason() {
         frame[6..12].copy_from_slice(&CLIENT.0);
         frame
     };
+    let check_of_other = {
+        let mut frame = question(CLIENT, ip(VIP6));
+        frame[..6].copy_from_slice(&OWN2.0);
+        frame
+    };
     let announcement = arp::Packet::gratuitous(Operation::Request, CLIENT, v4(ip("192.168.1.9")));
     let mut cut = question(CLIENT, ip(VIP));
     cut.truncate(41);
@@ -106,6 +111,7 @@ fn each_frame_not_answered_has_its_reason() {
         (1, forged, Drop::OwnFrame),
         (1, other, Drop::OtherDestination),
         (1, group, Drop::OtherDestination),
+        (1, check_of_other, Drop::OtherDestination),
         (1, claim(CLIENT, ip("192.168.1.9")), Drop::NoQuestion),
         (1, claim(CLIENT, ip("2001:db8::9")), Drop::NoQuestion),
         (1, announcement.frame(Mac::BROADCAST), Drop::NoQuestion),

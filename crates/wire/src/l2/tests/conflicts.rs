@@ -119,7 +119,12 @@ fn every_way_of_saying_it_counts() {
         assert_eq!(world.l2.conflicts().len(), 1, "{:?}", said(&frame));
     }
     // Neither this node's interfaces, used or not, nor a mere question.
-    let mut world = World::settled(table([(ip(VIP), entry())]));
+    let mut world = World::settled(table([(ip(VIP), entry()), (ip(VIP6), entry())]));
+    let relayed = {
+        let mut frame = claim(OWN, ip(VIP6));
+        frame[6..12].copy_from_slice(&CLIENT.0);
+        frame
+    };
     let macs = BTreeSet::from([Mac([2, 0, 0, 0, 9, 9])]);
     world.l2.handle_links(
         Links {
@@ -130,6 +135,7 @@ fn every_way_of_saying_it_counts() {
     );
     for frame in [
         claim(OWN, ip(VIP)),
+        relayed,
         claim(Mac([2, 0, 0, 0, 9, 9]), ip(VIP)),
         question(STRANGER, ip(VIP)),
         probe(STRANGER, ip(VIP)),
@@ -163,6 +169,17 @@ fn a_flood_is_met_with_one_notice_and_one_defence_in_10_s() {
     assert_eq!(defended, [0, 10_000, 20_000]);
     assert_eq!(other, 1, "the question whether he is a proxy");
     assert_eq!(world.notices.len(), 1);
+}
+
+#[test]
+fn a_running_schedule_is_defence_enough_and_isnt_cut_short() {
+    let mut world = World::new(&[link(1)]);
+    world.table(table([(ip(VIP), with(Policy::Defend))]));
+    world.run(Duration::from_secs(1));
+    let asked = world.hear(1, &claim(STRANGER, ip(VIP)));
+    assert!(matches!(asked[..], [Said::Asks(..)]), "{asked:?}");
+    let sent = world.run(Duration::from_secs(10));
+    assert_eq!(sent.len(), 8, "{sent:?}");
 }
 
 #[test]

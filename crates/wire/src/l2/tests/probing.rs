@@ -112,6 +112,15 @@ fn a_withheld_address_is_probed_again_and_announced_when_clean() {
 }
 
 #[test]
+fn a_quiet_second_probe_clears_the_conflict_at_once() {
+    let mut world = world(VIP, Policy::Withhold);
+    world.hear(1, &claim(STRANGER, ip(VIP)));
+    world.run(Duration::from_secs(12));
+    assert_eq!(world.state(ip(VIP)), Some(State::Active));
+    assert!(world.l2.conflicts().is_empty());
+}
+
+#[test]
 fn a_changed_policy_ends_the_withholding() {
     let mut world = world(VIP, Policy::Withhold);
     world.hear(1, &claim(STRANGER, ip(VIP)));
