@@ -270,6 +270,20 @@ fn where_no_fellow_has_an_address_nobody_is_called_a_stranger() {
 }
 
 #[test]
+fn this_node_is_no_fellow_to_wait_for() {
+    for own in ["192.168.1.77", "10.77.0.1"] {
+        let mut world = World::new(&[link(1)]);
+        let fellows = [("me".into(), vec![ip(own)])].into();
+        world.table(Table {
+            fellows,
+            ..table([(ip(VIP), entry())])
+        });
+        world.hear(1, &claim(STRANGER, ip(VIP)));
+        assert_eq!(world.l2.conflicts().len(), 1, "{own}");
+    }
+}
+
+#[test]
 fn a_proxy_is_named() {
     for (vip, prefix) in [(VIP, "192.168.1."), (VIP6, "2001:db8:")] {
         let mut world = World::settled(table([(ip(vip), entry())]));
