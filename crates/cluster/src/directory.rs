@@ -8,6 +8,7 @@
 mod atomic;
 mod decode;
 mod files;
+mod health;
 pub mod ledger;
 pub mod lock;
 mod overlay;
@@ -20,6 +21,7 @@ use corten_engine::event::{Assignment, Event, Object};
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Kind, Rejection, Subject};
 use files::{Files, Look};
+use health::Health;
 use ledger::{Keeper, RecordError};
 use lock::{Lock, LockError};
 use overlay::{Overlay, Pins};
@@ -86,6 +88,7 @@ pub struct Directory {
     view: View,
     keeper: Keeper,
     watch: Watch,
+    health: Health,
     overlay: Overlay,
     slices: BTreeMap<ServiceKey, corten_api::core::EndpointSlice>,
     told: Told,
@@ -136,6 +139,7 @@ impl Directory {
             view: View::default(),
             keeper,
             watch: Watch::new(&manifests),
+            health: Health::new(&manifests, &node),
             overlay: Overlay::default(),
             slices: BTreeMap::new(),
             told: Told::default(),
@@ -151,8 +155,14 @@ impl Directory {
             return self.refresh(&Look::Everything);
         }
         loop {
-            let look = self.watch.changed().await;
-            let events = self.refresh(&look);
+            let look = tokio::select! {
+                look = self.watch.changed() => Some(look),
+                () = self.health.changed() => None,
+            };
+            let events = match look {
+                Some(look) => self.refresh(&look),
+                None => self.say(Difference::default()),
+            };
             if !events.is_empty() {
                 return events;
             }
@@ -218,6 +228,7 @@ impl Directory {
             Difference::default()
         };
         self.release();
+        self.health.follow(&self.view);
         self.say(difference)
     }
 
@@ -268,6 +279,7 @@ impl Directory {
     fn say_rejections(&mut self, events: &mut Vec<Event>) {
         let mut rejections = self.view.rejections.clone();
         rejections.extend(self.keeper.refusal().cloned());
+        rejections.extend(self.health.rejections());
         if self.settling.is_some() {
             rejections.push(Rejection {
                 subject: Subject::Unidentified,
@@ -323,7 +335,7 @@ impl Directory {
                 Pins::Granted
             },
             assignments: allocations.cloned().unwrap_or_default(),
-            readiness: BTreeMap::new(),
+            readiness: self.health.readiness(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::directory::decode::{DecodeError, UnknownField, decode as typed};
 use crate::directory::tree::Node;
+use corten_api::bgp::{conversion, v1beta1};
 use corten_engine::event::Object;
 use corten_engine::rejection::{Kind, ObjectRef};
 
@@ -96,14 +97,19 @@ pub(crate) fn decode(
         Kind::IPAddressPool => custom!(IPAddressPool, corten_api::pool::IPAddressPool),
         Kind::L2Advertisement => custom!(L2Advertisement, corten_api::l2::L2Advertisement),
         Kind::BGPAdvertisement => custom!(BGPAdvertisement, corten_api::bgp::BGPAdvertisement),
-        Kind::BGPPeer if version.ends_with("v1beta1") => (
-            Err(DecodeError {
-                field: "apiVersion".to_owned(),
-                line: node.line,
-                cause: "BGPPeer is read in version metallb.io/v1beta2 only".to_owned(),
-            }),
-            Vec::new(),
-        ),
+        Kind::BGPPeer if version.ends_with("v1beta1") => {
+            let (peer, unknown) = typed::<v1beta1::BGPPeer>(node);
+            let peer = peer.and_then(|mut peer| {
+                peer.metadata.namespace = Some(object_ref.namespace.clone());
+                let peer = conversion::to_v1beta2(peer).map_err(|error| DecodeError {
+                    field: "metadata.annotations".to_owned(),
+                    line: node.line,
+                    cause: error.to_string(),
+                })?;
+                Ok(Object::BGPPeer(Box::new(peer)))
+            });
+            (peer, unknown)
+        }
         Kind::BGPPeer => custom!(BGPPeer, corten_api::bgp::BGPPeer),
         Kind::BFDProfile => custom!(BFDProfile, corten_api::bfd::BFDProfile),
         Kind::Community => custom!(Community, corten_api::bgp::Community),

@@ -63,6 +63,30 @@ fn every_kind_is_read() {
 }
 
 #[test]
+fn peers_of_the_old_version_are_converted() {
+    let text = "apiVersion: metallb.io/v1beta1\nkind: BGPPeer\nmetadata: {name: p}\nspec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1}\n";
+    let result = read_text("f.yaml", text.as_bytes());
+    let [
+        Placed {
+            object: Object::BGPPeer(peer),
+            ..
+        },
+    ] = result.objects.as_slice()
+    else {
+        panic!("{result:?}");
+    };
+    assert_eq!(peer.spec.peer_address.as_deref(), Some("10.0.0.1"));
+    assert_eq!(peer.metadata.namespace.as_deref(), Some("default"));
+    check_rejected(
+        &text.replace(
+            "name: p",
+            "name: p, annotations: {corten.io/bgppeer-v1beta2: x}",
+        ),
+        "f.yaml:1: BGPPeer default/p: metadata.annotations: ",
+    );
+}
+
+#[test]
 fn a_broken_document_leaves_its_neighbours() {
     let text = format!(
         "{POOL}---\napiVersion: v1\nkind: Service\nmetadata:\n  name: bad\nspec: {{ports: [\n---\n{SERVICE}"
