@@ -4,6 +4,7 @@
 //! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
 //! code is in [`sys`], behind safe functions; no other module has any.
 
+pub mod assign;
 pub mod caps;
 pub mod groups;
 pub mod netlink;

@@ -11,7 +11,7 @@
 
 pub(crate) mod message;
 mod monitor;
-mod route;
+pub(crate) mod route;
 pub(crate) mod socket;
 
 use std::net::IpAddr;

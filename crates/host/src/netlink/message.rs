@@ -9,6 +9,8 @@ const HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
 /// The part of an attribute's type that is its number, without "nested" and "byte order".
 const ATTRIBUTE_TYPE: u16 = 0x3fff;
+/// Says that an attribute's value is attributes.
+const NESTED: u16 = 0x8000;
 
 /// `length` rounded up to where the next message or attribute starts.
 const fn aligned(length: usize) -> usize {
@@ -102,13 +104,28 @@ impl Request {
     }
 
     /// Adds an attribute.
-    #[cfg(test)]
     pub(crate) fn attribute(&mut self, kind: u16, value: &[u8]) {
         let length = (ATTRIBUTE_HEADER + value.len()) as u16;
         self.bytes.extend_from_slice(&length.to_ne_bytes());
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
         self.bytes.extend_from_slice(value);
         self.align();
+    }
+
+    /// Adds an attribute that is a number in network byte order, as nf_tables wants it.
+    pub(crate) fn number(&mut self, kind: u16, value: u32) {
+        self.attribute(kind, &value.to_be_bytes());
+    }
+
+    /// Adds an attribute that holds the attributes `fill` adds.
+    pub(crate) fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.attribute(kind | NESTED, &[]);
+        fill(self);
+        let length = (self.bytes.len() - start) as u16;
+        if let Some(field) = self.bytes.get_mut(start..start + 2) {
+            field.copy_from_slice(&length.to_ne_bytes());
+        }
     }
 
     /// Fills up to the next boundary.

@@ -350,7 +350,6 @@ fn subscribe(sequence: u32) -> Result<AsyncFd<Socket>, NetlinkError> {
     ];
     let bits = groups.iter().fold(0, |bits, group| bits | 1 << (group - 1));
     let socket = socket::open(libc::NETLINK_ROUTE, bits).map_err(failed("open"))?;
-    socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
     socket::send(&socket, &Listing::Links.request(sequence)).map_err(failed("send"))?;
     sys::watch(socket).map_err(failed("registering with the runtime"))
 }

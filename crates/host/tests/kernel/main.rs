@@ -1,8 +1,10 @@
 //! Tests against the real kernel, each in network namespaces of its own.
 //!
-//! They need `CAP_SYS_ADMIN` and `CAP_NET_ADMIN` (root, or a user namespace) and `ip` of iproute2;
+//! They need `CAP_SYS_ADMIN` and `CAP_NET_ADMIN` (root, or a user namespace) `ip` of iproute2 and `nft`;
 //! without them they fail and say so.
 
+#[cfg(test)]
+mod assigned;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]

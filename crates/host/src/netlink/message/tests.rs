@@ -53,3 +53,23 @@ fn a_length_below_the_header_ends_the_reading() {
         assert_eq!(attributes(&bytes).count(), 0, "length {length}");
     }
 }
+
+#[test]
+fn nesting() {
+    let mut request = Request::default();
+    request.message(1, 0, 0, &[], |request| {
+        request.nested(5, |inner| {
+            inner.number(6, 7);
+            inner.nested(8, |_| {});
+        });
+        request.attribute(9, &[]);
+    });
+    let message = messages(request.as_bytes()).next().unwrap();
+    let outer: Vec<_> = attributes(message.payload).collect();
+    assert_eq!(
+        outer.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
+        [5, 9]
+    );
+    let inner: Vec<_> = attributes(outer[0].1).collect();
+    assert_eq!(inner, [(6, &[0, 0, 0, 7][..]), (8, &[][..])]);
+}
