@@ -1,2 +1,38 @@
-//! Corten.
-fn main() {}
+//! Corten: one binary for the daemon and the commands that ask it questions.
+
+mod cli;
+mod cmd;
+mod control;
+mod core;
+mod output;
+mod questions;
+mod report;
+mod speaker;
+mod wiring;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(args) => cmd::run::run(args),
+        Command::Status(args) => cmd::status::run(&args),
+        Command::Explain(args) => cmd::explain::run(&args),
+        Command::Validate(args) => cmd::validate::run(&args),
+        Command::Crds(args) => cmd::crds::run(&args),
+        Command::Completions(args) => cmd::completions::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // A closed pipe (`corten crds | head`) is the reader's choice, not a fault.
+            if output::is_broken_pipe(&error) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("corten: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

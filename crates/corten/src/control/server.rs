@@ -1,0 +1,79 @@
+//! The answering side: what the control socket and the metrics address serve.
+
+use crate::questions::{Leaving, Question, Questions};
+use corten_cluster::http::{self, ListenError, Listener, Request, Response};
+use corten_engine::names::ServiceKey;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Listens on the control socket; it is there when this returns, the future serves it.
+///
+/// # Errors
+/// Somebody listens there already, or the path can't be used.
+pub(crate) fn serve(
+    path: &Path,
+    questions: Questions,
+) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
+    let listener = Listener::unix(path)?;
+    Ok(http::serve(listener, move |request| {
+        control(request, questions.clone())
+    }))
+}
+
+/// Listens for metrics and health.
+///
+/// # Errors
+/// The address can't be listened on.
+pub(crate) fn serve_metrics(
+    address: SocketAddr,
+    questions: Questions,
+) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
+    let listener = Listener::tcp(address)?;
+    Ok(http::serve(listener, move |request| {
+        monitoring(request, questions.clone())
+    }))
+}
+
+async fn control(request: Request, questions: Questions) -> Response {
+    if request.method != "GET" {
+        return Response::text(405, "only GET\n");
+    }
+    let parts: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
+    let answer = match parts.as_slice() {
+        ["v1", "status"] => questions
+            .ask(Question::Status)
+            .await
+            .map(|s| Response::json(200, &s)),
+        ["v1", "explain", namespace, name] => {
+            let key = ServiceKey::new(namespace, name);
+            let missing = format!("there is no Service {key} in the manifests\n");
+            questions
+                .ask(|reply| Question::Explain(key, reply))
+                .await
+                .map(|found| match found {
+                    None => Response::text(404, missing),
+                    Some(e) if request.query == "format=text" => Response::text(200, e.to_string()),
+                    Some(e) => Response::json(200, &e),
+                })
+        }
+        _ => return Response::text(404, "there are /v1/status and /v1/explain/NAMESPACE/NAME\n"),
+    };
+    answer.unwrap_or_else(|Leaving| Response::text(503, "the instance is leaving\n"))
+}
+
+async fn monitoring(request: Request, questions: Questions) -> Response {
+    let answer = async {
+        let ready = questions.ask(Question::Ready).await?;
+        // The page is made only for whoever asks for it.
+        let page = if request.path == "/metrics" {
+            questions.ask(Question::Metrics).await?
+        } else {
+            String::new()
+        };
+        Ok(http::monitoring(&request, ready, || page))
+    };
+    answer
+        .await
+        .unwrap_or_else(|Leaving| Response::text(503, "the instance is leaving\n"))
+}

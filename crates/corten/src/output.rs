@@ -1,0 +1,99 @@
+//! Printing: one place that knows about terminals, colours, closed pipes and formats.
+
+use crate::cli::OutputFormat;
+use serde::Serialize;
+use std::io::{IsTerminal as _, Write as _};
+
+/// Writes to standard output.
+///
+/// # Errors
+/// Whatever the write says, a broken pipe included.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether an error is a reader that went away.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a value as asked; the table form is the caller's.
+///
+/// # Errors
+/// A value that can't be written in the format, or a failed write.
+pub(crate) fn emit<T: Serialize>(
+    value: &T,
+    format: OutputFormat,
+    table: impl FnOnce(&T, Style) -> String,
+) -> anyhow::Result<()> {
+    let text = match format {
+        OutputFormat::Json => serde_json::to_string_pretty(value)? + "\n",
+        OutputFormat::Yaml => serde_saphyr::to_string(value)?,
+        OutputFormat::Table => table(value, Style::of_stdout()),
+    };
+    print(&text)?;
+    Ok(())
+}
+
+/// Whether to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    Coloured,
+}
+
+impl Style {
+    /// Colours on a terminal that wants them (`NO_COLOR` is honoured).
+    pub(crate) fn of_stdout() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        if wanted && std::io::stdout().is_terminal() {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
+
+    pub(crate) fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// Rows in columns, without borders, as kubectl prints them.
+pub(crate) fn columns(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    let mut out = String::new();
+    for line in table.to_string().lines() {
+        out.push_str(line.trim());
+        out.push('\n');
+    }
+    out
+}

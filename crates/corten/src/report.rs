@@ -1,0 +1,176 @@
+//! What `corten status` shows: a snapshot of the running instance, as data.
+
+pub(crate) mod build;
+mod text;
+
+use corten_engine::explain::Explanation;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The whole snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    /// This node.
+    pub(crate) node: String,
+    /// Version of the running binary.
+    pub(crate) version: String,
+    /// Seconds since start.
+    pub(crate) uptime_seconds: u64,
+    /// Whether everything was listed once and decided on.
+    pub(crate) ready: bool,
+    /// Whether this instance is the allocator of its directory.
+    pub(crate) allocator: bool,
+    /// Whether won addresses are put on `lo`.
+    pub(crate) assign: bool,
+    /// Membership, in words.
+    pub(crate) membership: String,
+    /// LoadBalancer Services, by name.
+    pub(crate) services: Vec<Service>,
+    /// Pools.
+    pub(crate) pools: Vec<Pool>,
+    /// Interfaces.
+    pub(crate) interfaces: Vec<Interface>,
+    /// Strangers answering for our addresses.
+    pub(crate) conflicts: Vec<Conflict>,
+    /// Frames not answered, by reason.
+    pub(crate) dropped_frames: BTreeMap<String, u64>,
+    /// Frames lost because the kernel's receive buffer was full.
+    pub(crate) lost_frames: u64,
+    /// Objects not accepted.
+    pub(crate) rejections: Vec<String>,
+    /// What was read but not used.
+    pub(crate) warnings: Vec<String>,
+    /// The newest events, oldest first.
+    pub(crate) events: Vec<Event>,
+}
+
+/// One Service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Service {
+    /// Namespace and name.
+    pub(crate) service: String,
+    /// Addresses, in ingress order.
+    pub(crate) addresses: Vec<String>,
+    /// Pool of the addresses.
+    pub(crate) pool: Option<String>,
+    /// Whether this node announces it.
+    pub(crate) announced: bool,
+    /// The node that won, if one did.
+    pub(crate) winner: Option<String>,
+    /// Machine-readable reason why this node doesn't announce.
+    pub(crate) reason: Option<String>,
+    /// The same in words.
+    pub(crate) message: String,
+    /// Frames, for announced addresses.
+    pub(crate) frames: Vec<Frames>,
+}
+
+/// Frames of one address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Frames {
+    /// The address.
+    pub(crate) ip: String,
+    /// Requests heard.
+    pub(crate) requests: u64,
+    /// Answers sent.
+    pub(crate) responses: u64,
+    /// Gratuitous frames sent.
+    pub(crate) gratuitous: u64,
+    /// The last answer: who asked, where, and how many seconds ago.
+    pub(crate) last_answer: Option<LastAnswer>,
+}
+
+/// The last answer given for an address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LastAnswer {
+    /// MAC of who asked.
+    pub(crate) mac: String,
+    /// Interface it was asked on.
+    pub(crate) interface: String,
+    /// Seconds since.
+    pub(crate) seconds_ago: f64,
+}
+
+/// One pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pool {
+    /// Name.
+    pub(crate) name: String,
+    /// Addresses as written.
+    pub(crate) addresses: Vec<String>,
+    /// Addresses in use and usable, by family; known to the allocator only.
+    pub(crate) usage: Option<Usage>,
+}
+
+/// Counters of a pool.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Usage {
+    /// IPv4 addresses in use.
+    pub(crate) assigned_ipv4: i64,
+    /// IPv4 addresses free.
+    pub(crate) available_ipv4: i64,
+    /// IPv6 addresses in use.
+    pub(crate) assigned_ipv6: i64,
+    /// IPv6 addresses free.
+    pub(crate) available_ipv6: i64,
+}
+
+/// One interface of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Interface {
+    /// Name.
+    pub(crate) name: String,
+    /// Link-layer address.
+    pub(crate) mac: String,
+    /// Why ARP can't be spoken on it; absent if it can.
+    pub(crate) no_arp: Option<String>,
+    /// Why NDP can't be spoken on it; absent if it can.
+    pub(crate) no_ndp: Option<String>,
+}
+
+/// A stranger answering for one of our addresses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Conflict {
+    /// The address.
+    pub(crate) ip: String,
+    /// The stranger's MAC.
+    pub(crate) mac: String,
+    /// Where it was heard.
+    pub(crate) interface: String,
+    /// Whether it answers for any address (proxy ARP).
+    pub(crate) proxy_arp: bool,
+}
+
+/// An event on a Service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Event {
+    /// When, RFC 3339.
+    pub(crate) time: String,
+    /// Normal or Warning.
+    pub(crate) severity: String,
+    /// The Service.
+    pub(crate) service: String,
+    /// Machine-readable reason.
+    pub(crate) reason: String,
+    /// Text.
+    pub(crate) message: String,
+}
+
+/// What `corten explain` shows: the decision, and what was heard and said since.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Explained {
+    /// The decision.
+    #[serde(flatten)]
+    pub(crate) explanation: Explanation,
+    /// Frames of its addresses on this node.
+    pub(crate) frames: Vec<Frames>,
+}

@@ -1,0 +1,155 @@
+//! The snapshot of `corten status`, from the cores that act.
+
+use super::{Conflict, Event, Interface, Pool, Service, Status, Usage};
+use crate::core::{Core, Role};
+use crate::speaker::l2::Snapshot;
+use corten_engine::advertise::l2::{Home, Verdict};
+use corten_engine::config;
+use corten_engine::controller::AllocationState;
+use corten_engine::event::EventRecord;
+use corten_engine::facts;
+use corten_engine::membership::Membership;
+use std::time::Duration;
+
+/// What the cores don't know.
+pub(crate) struct Around {
+    pub(crate) uptime: Duration,
+    pub(crate) assign: bool,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) frames: Snapshot,
+}
+
+/// Builds the snapshot.
+pub(crate) fn status(core: &Core, around: Around) -> Status {
+    let facts = &core.facts;
+    let served = |s: &&facts::Service| s.is_load_balancer;
+    Status {
+        node: core.speaker.node().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: around.uptime.as_secs(),
+        ready: core.is_ready(),
+        allocator: matches!(core.role, Role::Allocator(_)),
+        assign: around.assign,
+        membership: match &core.membership {
+            Membership::Disabled => "disabled: every Node is a candidate".to_owned(),
+            Membership::Members(alive) => format!("{} alive", alive.len()),
+        },
+        services: facts
+            .services
+            .values()
+            .filter(served)
+            .map(|s| service(core, s, &around.frames))
+            .collect(),
+        pools: facts.config.pools.values().map(|p| pool(core, p)).collect(),
+        interfaces: around.interfaces,
+        conflicts: around.conflicts,
+        dropped_frames: around.frames.drops,
+        lost_frames: around.frames.kernel_drops,
+        rejections: facts.problems().iter().map(ToString::to_string).collect(),
+        warnings: around.warnings,
+        events: core.events.iter().map(event).collect(),
+    }
+}
+
+fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service {
+    let decision = core.speaker.decision(&core.facts, &service.key);
+    let verdict = decision.as_ref().map(|d| d.verdict(core.speaker.node()));
+    let addresses = decision.as_ref().map_or(&[][..], |d| d.addresses());
+    let winner = decision
+        .as_ref()
+        .and_then(|d| d.winner())
+        .map(ToString::to_string);
+    let (announced, reason, message) = match &verdict {
+        Some(Verdict::Announce(announcement)) => {
+            let message = match announcement.conflicts.first() {
+                None => "announced by this node".to_owned(),
+                Some(c) => format!("announced by this node, but {} answers, too", c.mac),
+            };
+            (true, None, message)
+        }
+        Some(Verdict::Withhold(reason)) => (false, Some(reason_name(reason)), reason.to_string()),
+        None => (
+            false,
+            Some("notReady".to_owned()),
+            "nothing is decided yet".to_owned(),
+        ),
+    };
+    // Why there is no address is the allocator's to say, where it runs here.
+    let message = match (&core.role, addresses) {
+        (Role::Allocator(controller), []) => {
+            let state = controller.state(&service.key);
+            state
+                .and_then(AllocationState::reason)
+                .map_or(message, ToString::to_string)
+        }
+        (Role::Allocator(_) | Role::Follower, _) => message,
+    };
+    Service {
+        service: service.key.to_string(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        pool: decision.as_ref().and_then(|d| match d.home() {
+            Home::Pool(name) => Some(name.to_string()),
+            Home::Nowhere | Home::Uncertain(_) => None,
+        }),
+        announced,
+        winner,
+        reason,
+        message,
+        frames: addresses
+            .iter()
+            .filter_map(|ip| frames.frames.get(ip).cloned())
+            .collect(),
+    }
+}
+
+/// The variant's name, as `-o json` of a verdict has it.
+fn reason_name(reason: &corten_engine::advertise::l2::Reason) -> String {
+    serde_json::to_value(reason)
+        .ok()
+        .and_then(|v| v.get("reason").and_then(|r| r.as_str()).map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn pool(core: &Core, pool: &config::Pool) -> Pool {
+    let usage = match &core.role {
+        Role::Allocator(controller) => controller
+            .counters()
+            .get(&pool.name)
+            .map(|c| c.status())
+            .map(|c| Usage {
+                assigned_ipv4: c.assigned_ipv4,
+                available_ipv4: c.available_ipv4,
+                assigned_ipv6: c.assigned_ipv6,
+                available_ipv6: c.available_ipv6,
+            }),
+        Role::Follower => None,
+    };
+    Pool {
+        name: pool.name.to_string(),
+        addresses: pool.entries.iter().map(|e| e.text.clone()).collect(),
+        usage,
+    }
+}
+
+fn event((time, record): &(jiff::Timestamp, EventRecord)) -> Event {
+    Event {
+        time: time.to_string(),
+        severity: format!("{:?}", record.severity),
+        service: record.service.to_string(),
+        reason: record.reason.to_owned(),
+        message: record.message.clone(),
+    }
+}
+
+impl From<&corten_engine::advertise::l2::Conflict> for Conflict {
+    fn from(c: &corten_engine::advertise::l2::Conflict) -> Self {
+        Self {
+            ip: c.ip.to_string(),
+            mac: c.mac.to_string(),
+            interface: c.interface.clone(),
+            proxy_arp: c.proxy_arp,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The words of `corten explain`, for a person at a terminal.
+
+use super::{Explained, Frames, LastAnswer};
+use corten_engine::advertise::l2::{Home, Verdict};
+use corten_engine::explain::{Explanation, InterfaceState, NodeReport};
+use std::fmt;
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let e = &self.explanation;
+        writeln!(f, "{} as seen by {}", e.service, e.node)?;
+        addresses(f, e)?;
+        match &e.winner {
+            Some(winner) => writeln!(f, "Owner:     {winner}")?,
+            None => writeln!(f, "Owner:     nobody")?,
+        }
+        section(f, "Nodes", e.nodes.iter().map(node))?;
+        let ads = e
+            .advertisements
+            .iter()
+            .map(|ad| format!("{}: {}", ad.name, ad.text));
+        section(f, "L2Advertisements", ads)?;
+        let interfaces = e.interfaces.iter().map(|i| {
+            let state = match i.state {
+                InterfaceState::Absent => "not usable here",
+                InterfaceState::Present(s) if s.arp && s.ndp => "ARP and NDP",
+                InterfaceState::Present(s) if s.arp => "ARP only",
+                InterfaceState::Present(s) if s.ndp => "NDP only",
+                InterfaceState::Present(_) => "neither ARP nor NDP",
+            };
+            format!("{}: {state}", i.name)
+        });
+        section(f, "Interfaces", interfaces)?;
+        section(f, "Frames", self.frames.iter().map(ToString::to_string))?;
+        section(f, "Rejected", e.rejections.iter().map(ToString::to_string))?;
+        section(f, "Remarks", e.remarks.iter().cloned())
+    }
+}
+
+fn addresses(f: &mut fmt::Formatter<'_>, e: &Explanation) -> fmt::Result {
+    let list: Vec<_> = e.addresses.iter().map(ToString::to_string).collect();
+    let list = if list.is_empty() {
+        "none".to_owned()
+    } else {
+        list.join(", ")
+    };
+    writeln!(f, "Addresses: {list} ({})", e.allocation)?;
+    match &e.pool {
+        Home::Pool(name) => writeln!(f, "Pool:      {name}"),
+        Home::Nowhere => writeln!(f, "Pool:      none"),
+        Home::Uncertain(pools) if pools.is_empty() => {
+            writeln!(f, "Pool:      unknown: some pools can't be read")
+        }
+        Home::Uncertain(pools) => {
+            let names: Vec<_> = pools.iter().map(ToString::to_string).collect();
+            writeln!(f, "Pool:      perhaps {} (rejected)", names.join(", "))
+        }
+    }
+}
+
+fn node(n: &NodeReport) -> String {
+    let mark = match n.verdict {
+        Verdict::Announce(_) => "announces",
+        Verdict::Withhold(_) => "doesn't announce",
+    };
+    format!("{}: {mark}: {}", n.node, n.text)
+}
+
+fn section(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    lines: impl Iterator<Item = String>,
+) -> fmt::Result {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        writeln!(f, "\n{title}")?;
+    }
+    for line in lines {
+        writeln!(f, "  {line}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ip,
+            requests,
+            responses,
+            gratuitous,
+            last_answer,
+        } = self;
+        write!(
+            f,
+            "{ip}: asked {requests}, answered {responses}, gratuitous {gratuitous}, "
+        )?;
+        match last_answer {
+            None => f.write_str("never answered yet"),
+            Some(LastAnswer {
+                mac,
+                interface,
+                seconds_ago,
+            }) => {
+                write!(
+                    f,
+                    "last answer {seconds_ago:.1} s ago to {mac} on {interface}"
+                )
+            }
+        }
+    }
+}

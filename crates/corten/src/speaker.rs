@@ -1,0 +1,5 @@
+//! The wire side: one driver task a protocol, and what they need.
+
+pub(crate) mod convert;
+pub(crate) mod exclusions;
+pub(crate) mod l2;

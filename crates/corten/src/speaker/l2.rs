@@ -1,0 +1,255 @@
+//! The layer-2 driver: one short loop that owns the packet sockets and feeds [`wire::L2`].
+//!
+//! Answers never wait for anything but the kernel: facts reach this task as whole tables through a
+//! latest-wins channel, and what it learns leaves the same way.
+
+mod sockets;
+
+use super::convert;
+use super::exclusions::Exclusions;
+use crate::report;
+use corten_engine::advertise::l2::{Conflict, L2Table};
+use corten_engine::names::NodeName;
+use corten_engine::speaker::LinkState;
+use corten_host::netlink::LinkMonitor;
+use corten_wire::l2 as wire;
+use sockets::Sockets;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Frames taken from one socket before anything else gets its turn.
+const BURST: usize = 64;
+
+/// What the driver is told once.
+pub(crate) struct Config {
+    pub(crate) node: NodeName,
+    pub(crate) exclusions: Exclusions,
+    pub(crate) gratuitous_rate: NonZeroU32,
+    pub(crate) seed: u64,
+}
+
+/// How the driver is reached.
+pub(crate) struct Ports {
+    /// The desired table; `None` until something was decided.
+    pub(crate) table: watch::Receiver<Option<L2Table>>,
+    /// What was observed.
+    pub(crate) observed: watch::Sender<Observed>,
+    /// Questions about frames.
+    pub(crate) queries: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+    /// Ends the driver when the other end goes.
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// What the facts side needs to know: latest wins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Observed {
+    /// What can be spoken on which interface; `None` until the first look.
+    pub(crate) links: Option<BTreeMap<String, LinkState>>,
+    /// The same, for people.
+    pub(crate) interfaces: Vec<report::Interface>,
+    /// Strangers answering now.
+    pub(crate) conflicts: BTreeSet<Conflict>,
+}
+
+/// Counters, for whoever asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// By address.
+    pub(crate) frames: BTreeMap<IpAddr, report::Frames>,
+    /// Frames not answered, by reason.
+    pub(crate) drops: BTreeMap<String, u64>,
+    /// Frames the kernel dropped because the receive buffer was full.
+    pub(crate) kernel_drops: u64,
+}
+
+/// Runs until `ports.stop`.
+///
+/// # Errors
+/// What makes answering impossible: no netlink, no right to open packet sockets.
+pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()> {
+    let mut monitor = LinkMonitor::new()?;
+    let mut driver = Driver::new(config);
+    let mut buffer = Sockets::buffer();
+    loop {
+        let deadline = driver.machine.poll_timeout();
+        tokio::select! {
+            _ = &mut ports.stop => return Ok(()),
+            (index, frame) = driver.sockets.next(&mut buffer) => match frame {
+                Ok(length) => driver.burst(index, &mut buffer, length),
+                Err(error) => driver.sockets.failed(index, &error),
+            },
+            () = until(deadline) => driver.machine.handle_timeout(Instant::now()),
+            links = monitor.next() => driver.links(&links?)?,
+            changed = ports.table.changed() => {
+                changed?;
+                driver.table(ports.table.borrow_and_update().as_ref());
+            }
+            Some(reply) = ports.queries.recv() => {
+                // Whoever asked may have gone; that's theirs.
+                let _gone = reply.send(driver.snapshot());
+            }
+        }
+        driver.settle(&ports.observed);
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Driver {
+    machine: wire::L2,
+    sockets: Sockets,
+    node: NodeName,
+    exclusions: Exclusions,
+    links: BTreeMap<u32, String>,
+    observed: Observed,
+}
+
+impl Driver {
+    fn new(config: Config) -> Self {
+        let options = wire::L2Options {
+            pace: config.gratuitous_rate,
+            seed: config.seed,
+            ..wire::L2Options::default()
+        };
+        Self {
+            machine: wire::L2::new(options),
+            sockets: Sockets::default(),
+            node: config.node,
+            exclusions: config.exclusions,
+            links: BTreeMap::new(),
+            observed: Observed::default(),
+        }
+    }
+
+    /// Takes the frame in `buffer` and those that came with it.
+    fn burst(&mut self, index: u32, buffer: &mut [u8], length: usize) {
+        let now = Instant::now();
+        let mut length = Some(length);
+        for _ in 0..BURST {
+            let Some(n) = length else { return };
+            self.machine.handle_frame(index, &buffer[..n], now);
+            self.flush();
+            length = self.sockets.more(index, buffer);
+        }
+    }
+
+    fn table(&mut self, table: Option<&L2Table>) {
+        if let Some(table) = table {
+            self.machine
+                .handle_table(convert::table(table, &self.node), Instant::now());
+        }
+    }
+
+    fn links(&mut self, links: &[corten_host::netlink::Link]) -> anyhow::Result<()> {
+        let raw: Vec<_> = links.iter().map(convert::link).collect();
+        let excluded = |name: &str| self.exclusions.excludes(name);
+        let usable = wire::Links::of(&raw, excluded);
+        self.observed.interfaces = raw
+            .iter()
+            .map(|l| convert::interface(l, excluded))
+            .collect();
+        self.observed.links = Some(usable.usable.iter().map(convert::link_state).collect());
+        self.links = usable
+            .usable
+            .iter()
+            .map(|l| (l.index, l.name.clone()))
+            .collect();
+        self.sockets.sync(&self.links.keys().copied().collect())?;
+        self.machine.handle_links(usable, Instant::now());
+        Ok(())
+    }
+
+    /// Brings the world in line with the machine: addresses that traffic can be accepted for
+    /// first, then what is said on the LAN, then what others may know.
+    fn settle(&mut self, observed: &watch::Sender<Observed>) {
+        self.flush();
+        self.observed.conflicts = self
+            .machine
+            .conflicts()
+            .iter()
+            .map(convert::conflict)
+            .collect();
+        observed.send_if_modified(|known| {
+            let changed = *known != self.observed;
+            if changed {
+                known.clone_from(&self.observed);
+            }
+            changed
+        });
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let now = Instant::now();
+        let links = &self.links;
+        let frames = self.machine.addresses().map(|(ip, _, c)| {
+            let last_answer = c.last_answered.map(|a| report::LastAnswer {
+                mac: a.mac.to_string(),
+                interface: links.get(&a.link).cloned().unwrap_or_default(),
+                seconds_ago: now.saturating_duration_since(a.at).as_secs_f64(),
+            });
+            let frames = report::Frames {
+                ip: ip.to_string(),
+                requests: c.requests_received,
+                responses: c.responses_sent,
+                gratuitous: c.gratuitous_sent,
+                last_answer,
+            };
+            (ip, frames)
+        });
+        Snapshot {
+            frames: frames.collect(),
+            drops: self
+                .machine
+                .drops()
+                .iter()
+                .map(|(d, n)| (d.to_string(), *n))
+                .collect(),
+            kernel_drops: self.sockets.kernel_drops(),
+        }
+    }
+
+    /// Does what the machine asks for.
+    fn flush(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                wire::Output::Send { link, frame } => self.sockets.send(link, &frame),
+                wire::Output::Join { link, group } => self.sockets.join(link, group),
+                wire::Output::Leave { link, group } => self.sockets.leave(link, group),
+                wire::Output::Notice(notice) => say(&notice),
+            }
+        }
+    }
+}
+
+fn say(notice: &wire::Notice) {
+    match notice {
+        wire::Notice::Successor { ip, mac, interface } => {
+            tracing::info!(%ip, %mac, interface, "the successor was heard: falling silent");
+        }
+        wire::Notice::FellowAnswers {
+            ip,
+            node,
+            mac,
+            interface,
+        } => {
+            tracing::warn!(%ip, node, %mac, interface, "another node answers for an address of ours");
+        }
+        wire::Notice::Unverified { ip, mac, interface } => {
+            tracing::info!(%ip, %mac, interface, "someone answers for our address, perhaps a node of ours not resolved yet");
+        }
+        wire::Notice::Conflict(c) => {
+            tracing::warn!(ip = %c.ip, mac = %c.mac, interface = c.interface, proxy_arp = c.proxy_arp, "a stranger answers for our address");
+        }
+        wire::Notice::ConflictCleared(c) => {
+            tracing::info!(ip = %c.ip, mac = %c.mac, interface = c.interface, "the stranger is gone");
+        }
+    }
+}

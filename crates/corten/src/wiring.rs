@@ -1,0 +1,287 @@
+//! The only place where the parts are joined: two threads, and the channels between them.
+//!
+//! *facts* (this task) reads manifests, decides, and answers questions; *wire* (its own thread and
+//! runtime) answers the LAN. Tables and observations cross as latest-wins channels. Whichever part
+//! ends first, ends the process with its error.
+
+mod answers;
+
+use crate::cli::{Listen, RunArgs};
+use crate::core::{Core, Outcome};
+use crate::questions::{Question, Questions};
+use crate::speaker::exclusions::Exclusions;
+use crate::speaker::l2::{self, Observed};
+use anyhow::Context as _;
+use corten_cluster::directory::{Directory, Options, Role};
+use corten_engine::advertise::l2::L2Table;
+use corten_engine::names::NodeName;
+use corten_engine::speaker::Input;
+use corten_host::notify::{Notifier, Watchdog};
+use futures_util::future::Either;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps a part from starting or going on.
+pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    let directory = Directory::open(Options {
+        manifests: args.manifests.clone(),
+        state: args.state.clone(),
+        node: NodeName(args.node.clone()),
+        role: if args.allocate {
+            Role::Allocator
+        } else {
+            Role::Follower
+        },
+    })?;
+    let (wire, wire_ended) = Wire::start(&args, exclusions)?;
+    let (questions, asked) = Questions::new();
+    let socket = args
+        .socket
+        .clone()
+        .unwrap_or_else(|| args.state.join("corten.sock"));
+    let control = crate::control::serve(&socket, questions.clone()).context("--socket")?;
+    let metrics = match args.metrics {
+        Listen::Off => Either::Left(std::future::pending()),
+        Listen::On(address) => {
+            Either::Right(crate::control::serve_metrics(address, questions).context("--metrics")?)
+        }
+    };
+    tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
+    let mut facts = FactsSide {
+        core: Core::new(&args),
+        directory,
+        table: wire.table.clone(),
+        wire_queries: wire.queries.clone(),
+        started: Instant::now(),
+        args,
+    };
+    let result = tokio::select! {
+        result = facts.run(signals, wire.observed.clone(), asked) => result,
+        never = control => match never {},
+        never = metrics => match never {},
+        ended = wire_ended => ended.context("the wire thread vanished")?,
+    };
+    // Answering ends last.
+    wire.stop(result)
+}
+
+/// The signals listened to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn leave(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// The wire thread, from outside.
+struct Wire {
+    table: watch::Sender<Option<L2Table>>,
+    observed: watch::Receiver<Observed>,
+    queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Wire {
+    /// Starts the thread; the receiver says how it ended.
+    fn start(
+        args: &RunArgs,
+        exclusions: Exclusions,
+    ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
+        let (table, table_rx) = watch::channel(None);
+        let (observed_tx, observed) = watch::channel(Observed::default());
+        let (queries, queries_rx) = mpsc::channel(8);
+        let (stop, stop_rx) = oneshot::channel();
+        let (ended_tx, ended) = oneshot::channel();
+        let ports = l2::Ports {
+            table: table_rx,
+            observed: observed_tx,
+            queries: queries_rx,
+            stop: stop_rx,
+        };
+        let config = l2::Config {
+            node: NodeName(args.node.clone()),
+            exclusions,
+            gratuitous_rate: args.gratuitous_rate,
+            seed: seed(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("wire".to_owned())
+            .spawn(move || {
+                let result = runtime.block_on(l2::drive(config, ports));
+                // Nobody listens any more only when the process is leaving.
+                let _left = ended_tx.send(result);
+            })?;
+        Ok((
+            Self {
+                table,
+                observed,
+                queries,
+                stop,
+                thread,
+            },
+            ended,
+        ))
+    }
+
+    /// Ends the thread and gives the process's result.
+    fn stop(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            return result.and(Err(anyhow::anyhow!("the wire thread panicked")));
+        }
+        result
+    }
+}
+
+/// A seed that differs between starts; only jitter depends on it.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}
+
+/// The facts side: the loop around [`Core`].
+pub(crate) struct FactsSide {
+    pub(crate) core: Core,
+    pub(crate) directory: Directory,
+    table: watch::Sender<Option<L2Table>>,
+    pub(crate) wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+    pub(crate) started: Instant,
+    pub(crate) args: RunArgs,
+}
+
+impl FactsSide {
+    async fn run(
+        &mut self,
+        mut signals: Signals,
+        mut observed: watch::Receiver<Observed>,
+        mut asked: mpsc::Receiver<Question>,
+    ) -> anyhow::Result<()> {
+        let notifier = Notifier::from_environment()?;
+        let mut alive = AliveTimer::new(notifier.watchdog());
+        let mut said_ready = false;
+        loop {
+            tokio::select! {
+                batch = self.directory.next() => {
+                    let outcome = self.core.source(batch);
+                    self.carry_out(outcome);
+                }
+                changed = observed.changed() => {
+                    changed.context("the wire thread ended")?;
+                    let now = observed.borrow_and_update().clone();
+                    self.observe(now);
+                }
+                Some(question) = asked.recv() => self.answer(question, &observed).await,
+                _ = signals.reload.recv() => {
+                    tracing::info!("SIGHUP: reading everything again");
+                    notifier.reloading();
+                    self.directory.reload();
+                    notifier.ready();
+                }
+                signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
+                    tracing::info!(signal, "leaving: answering ends, addresses are unowned until others are told");
+                    notifier.stopping();
+                    return Ok(());
+                }
+                () = alive.tick() => {
+                    // Alive means both threads: the wire has to answer first.
+                    if self.snapshot().await.is_some() {
+                        notifier.alive();
+                    }
+                }
+            }
+            if !said_ready && self.core.is_ready() {
+                said_ready = true;
+                notifier.ready();
+                tracing::info!("ready");
+            }
+        }
+    }
+
+    fn observe(&mut self, now: Observed) {
+        if let Some(links) = now.links {
+            let outcome = self.core.tell(Input::Links(links));
+            self.carry_out(outcome);
+        }
+        let outcome = self.core.tell(Input::Conflicts(now.conflicts));
+        self.carry_out(outcome);
+    }
+
+    /// Does what was decided, the network first, then the ledger; what the ledger says of it may
+    /// lead to further decisions.
+    fn carry_out(&mut self, mut outcome: Outcome) {
+        loop {
+            if let Some(table) = outcome.table {
+                self.table.send_replace(Some(table));
+            }
+            if outcome.assignments.is_empty() {
+                return;
+            }
+            match self.directory.record(outcome.assignments) {
+                Ok(events) => outcome = self.core.source(events),
+                Err(error) => {
+                    // The directory keeps what it couldn't write and says it once it is written.
+                    tracing::error!(%error, "allocations not recorded yet");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The wire's counters; `None` if the wire thread doesn't answer.
+    pub(crate) async fn snapshot(&self) -> Option<l2::Snapshot> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            self.wire_queries.send(reply).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(Duration::from_secs(2), ask)
+            .await
+            .ok()?
+    }
+}
+
+/// When the service manager is to hear that this process is alive.
+struct AliveTimer(Option<tokio::time::Interval>);
+
+impl AliveTimer {
+    fn new(watchdog: Watchdog) -> Self {
+        Self(match watchdog {
+            Watchdog::Off => None,
+            Watchdog::Every(limit) => Some(tokio::time::interval(limit / 3)),
+        })
+    }
+
+    async fn tick(&mut self) {
+        match &mut self.0 {
+            None => std::future::pending().await,
+            Some(interval) => drop(interval.tick().await),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Answers to questions, from the state between two events.
+
+use super::FactsSide;
+use crate::core::Role;
+use crate::questions::Question;
+use crate::report::Explained;
+use crate::report::build::{self, Around};
+use crate::speaker::l2::Observed;
+use corten_cluster::metrics;
+use corten_engine::explain::{self, Allocation};
+use corten_engine::names::ServiceKey;
+use tokio::sync::watch;
+
+impl FactsSide {
+    /// Answers one question; an asker that went away is no concern.
+    pub(super) async fn answer(&self, question: Question, observed: &watch::Receiver<Observed>) {
+        match question {
+            Question::Ready(reply) => drop(reply.send(self.core.is_ready())),
+            Question::Explain(key, reply) => drop(reply.send(self.explain(&key).await)),
+            Question::Metrics(reply) => drop(reply.send(self.metrics(observed).await)),
+            Question::Status(reply) => {
+                let around = self.around(observed).await;
+                drop(reply.send(build::status(&self.core, around)));
+            }
+        }
+    }
+
+    async fn explain(&self, key: &ServiceKey) -> Option<Explained> {
+        let core = &self.core;
+        let allocation = match &core.role {
+            Role::Follower => Allocation::Elsewhere,
+            Role::Allocator(controller) => controller
+                .state(key)
+                .map_or(Allocation::Undecided, |s| Allocation::Decided(s.clone())),
+        };
+        let explanation = explain::explain(&core.facts, &core.speaker, allocation, key)?;
+        let snapshot = self.snapshot().await.unwrap_or_default();
+        let frames = explanation
+            .addresses
+            .iter()
+            .filter_map(|ip| snapshot.frames.get(ip));
+        let frames = frames.cloned().collect();
+        Some(Explained {
+            explanation,
+            frames,
+        })
+    }
+
+    async fn metrics(&self, observed: &watch::Receiver<Observed>) -> String {
+        let core = &self.core;
+        let frames = self.snapshot().await.unwrap_or_default().frames;
+        let layer2 = frames.iter().map(|(ip, f)| {
+            let counters = metrics::Layer2 {
+                requests_received: f.requests,
+                responses_sent: f.responses,
+                gratuitous_sent: f.gratuitous,
+            };
+            (*ip, counters)
+        });
+        let announced = core
+            .speaker
+            .announced()
+            .map(|(service, ip)| metrics::Announced {
+                service: service.clone(),
+                protocol: "layer2",
+                node: core.speaker.node().clone(),
+                ip,
+            });
+        let pools = match &core.role {
+            Role::Allocator(controller) => controller
+                .counters()
+                .into_iter()
+                .map(|(name, c)| (name, c.status()))
+                .collect(),
+            Role::Follower => Default::default(),
+        };
+        metrics::Snapshot {
+            pools,
+            layer2: layer2.collect(),
+            announced: announced.collect(),
+            source: core.source_counters,
+            conflicts: observed.borrow().conflicts.clone(),
+            rejections: core.facts.problems().to_vec(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            process: metrics::process::Process::now(),
+        }
+        .to_text()
+    }
+
+    async fn around(&self, observed: &watch::Receiver<Observed>) -> Around {
+        let frames = self.snapshot().await.unwrap_or_default();
+        let observed = observed.borrow();
+        Around {
+            uptime: self.started.elapsed(),
+            assign: self.args.assign,
+            interfaces: observed.interfaces.clone(),
+            conflicts: observed.conflicts.iter().map(Into::into).collect(),
+            warnings: self
+                .directory
+                .warnings()
+                .map(|w| format!("{}: {}", w.place, w.text))
+                .collect(),
+            frames,
+        }
+    }
+}
