@@ -1,6 +1,6 @@
 //! Taking over the desired state: what changed against the last table and the last links.
 
-use super::address::{Address, Phase};
+use super::address::{Address, Phase, State};
 use super::announcer::Announcer;
 use super::link::{Link, Links};
 use super::probe::BACKOFF;
@@ -25,16 +25,14 @@ impl L2 {
             fellows,
             node,
         } = table;
-        let left: Vec<IpAddr> = self
-            .addresses
-            .keys()
-            .copied()
-            .filter(|ip| !entries.contains_key(ip))
-            .collect();
+        let (left, touched) = self.compare(&entries);
         for ip in left {
             self.leave(ip, yielded.contains(&ip), now);
         }
-        for (ip, entry) in entries {
+        for ip in touched {
+            let Some(entry) = entries.get(&ip).cloned() else {
+                continue;
+            };
             if self.addresses.contains_key(&ip) {
                 self.update(ip, entry, now);
             } else {
@@ -101,6 +99,28 @@ impl L2 {
         self.settle(now);
     }
 
+    /// Addresses that left and entries that are new or changed: one walk along both, because
+    /// answers wait for it and most tables change little.
+    fn compare(&self, entries: &BTreeMap<IpAddr, Entry>) -> (Vec<IpAddr>, Vec<IpAddr>) {
+        let (mut left, mut touched) = (Vec::new(), Vec::new());
+        let mut known = self.addresses.iter().peekable();
+        for (ip, entry) in entries {
+            while let Some((&gone, _)) = known.next_if(|&(old, _)| old < ip) {
+                left.push(gone);
+            }
+            let same = known
+                .next_if(|&(old, _)| old == ip)
+                .is_some_and(|(_, address)| {
+                    address.entry == *entry && address.state() != State::Yielding
+                });
+            if !same {
+                touched.push(*ip);
+            }
+        }
+        left.extend(known.map(|(&gone, _)| gone));
+        (left, touched)
+    }
+
     fn settle(&mut self, now: Instant) {
         self.admit_probes(now);
         self.ask_fellows(now);
@@ -138,9 +158,6 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
-        if address.entry == entry && !matches!(address.phase, Phase::Yielding { .. }) {
-            return;
-        }
         let before = std::mem::replace(&mut address.entry, entry);
         let (raised, conflict, refresh) = (
             address.entry.epoch > before.epoch,
