@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod lock;
 mod overlay;
 pub mod read;
+pub mod status;
 mod tree;
 mod view;
 mod watch;
@@ -26,6 +27,7 @@ use ledger::{Keeper, RecordError};
 use lock::{Lock, LockError};
 use overlay::{Overlay, Pins};
 use read::{Identity, Warning};
+use status::{Report, StatusFiles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
@@ -92,6 +94,7 @@ pub struct Directory {
     overlay: Overlay,
     slices: BTreeMap<ServiceKey, corten_api::core::EndpointSlice>,
     told: Told,
+    status: StatusFiles,
     settling: Option<Instant>,
     _state: Lock,
 }
@@ -143,6 +146,7 @@ impl Directory {
             overlay: Overlay::default(),
             slices: BTreeMap::new(),
             told: Told::default(),
+            status: StatusFiles::new(&state),
             settling: None,
             _state: lock,
         })
@@ -186,6 +190,15 @@ impl Directory {
     ) -> Result<Vec<Event>, RecordError> {
         self.keeper.record(assignments)?;
         Ok(self.say(Difference::default()))
+    }
+
+    /// Writes what is known into `status/` of the state directory, as far as it differs from what
+    /// was written last: allocations from the ledger, and `report`.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn write_status(&mut self, report: &Report) -> io::Result<()> {
+        self.status.write(&self.overlay.assignments, report)
     }
 
     /// What is odd in the manifests now.

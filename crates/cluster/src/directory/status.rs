@@ -1,0 +1,100 @@
+//! What this node knows, as files for people and scripts: one file a kind, one line an object,
+//! written only when something differs. Nothing reads them back.
+
+use super::atomic;
+use corten_api::pool::IPAddressPoolStatus;
+use corten_api::status::ServiceL2StatusStatus;
+use corten_engine::event::Assignment;
+use corten_engine::names::{PoolName, ServiceKey};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Name of the directory in the state directory.
+pub(crate) const STATUS: &str = "status";
+
+/// What the engine knows beyond the directory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Counters of the pools; only an allocator has them.
+    pub pools: BTreeMap<PoolName, IPAddressPoolStatus>,
+    /// What this node announces on layer 2.
+    pub layer2: BTreeMap<ServiceKey, ServiceL2StatusStatus>,
+}
+
+/// Addresses of a Service, as they are written.
+#[derive(Serialize)]
+struct Addresses<'a> {
+    addresses: &'a [std::net::IpAddr],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: &'a Option<PoolName>,
+}
+
+/// The status files of this node.
+#[derive(Debug)]
+pub(crate) struct StatusFiles {
+    directory: PathBuf,
+    written: BTreeMap<&'static str, String>,
+}
+
+impl StatusFiles {
+    /// The files in the state directory; none is written yet.
+    pub(crate) fn new(state: &Path) -> Self {
+        Self {
+            directory: state.join(STATUS),
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// Writes what differs from what was written last.
+    ///
+    /// # Errors
+    /// If a file can't be written; it is tried again the next time.
+    pub(crate) fn write(
+        &mut self,
+        services: &BTreeMap<ServiceKey, Assignment>,
+        report: &Report,
+    ) -> io::Result<()> {
+        let services = services.iter().map(|(service, assignment)| {
+            let Assignment { ingress, pool } = assignment;
+            let addresses = Addresses {
+                addresses: ingress,
+                pool,
+            };
+            (service, addresses)
+        });
+        self.file("services.yaml", lines(services)?)?;
+        self.file("pools.yaml", lines(report.pools.iter())?)?;
+        self.file("layer2.yaml", lines(report.layer2.iter())?)
+    }
+
+    fn file(&mut self, name: &'static str, text: String) -> io::Result<()> {
+        if self.written.get(name) == Some(&text) {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.directory)?;
+        atomic::write(&self.directory.join(name), text.as_bytes())?;
+        self.written.insert(name, text);
+        Ok(())
+    }
+}
+
+/// A YAML mapping, one line an entry.
+fn lines<K: Display, V: Serialize>(entries: impl Iterator<Item = (K, V)>) -> io::Result<String> {
+    let mut text = String::new();
+    for (key, value) in entries {
+        let key = serde_json::to_string(&key.to_string())?;
+        let value = serde_json::to_string(&value)?;
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{key}: {value}");
+    }
+    if text.is_empty() {
+        text.push_str("{}\n");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;
