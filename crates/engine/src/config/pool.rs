@@ -1,7 +1,8 @@
 //! IPAddressPools (`spec/metallb.md` §2.4 "Pools").
 //!
 //! Two pools never share an address. An address stays with the pool that had it as long as that
-//! pool still claims it; otherwise it is the first pool's by name. The other pool is rejected.
+//! pool still claims it; otherwise a pool that was there before goes first, then the first by name.
+//! The other pool is rejected and goes on as it was.
 
 use super::compile::{Rejections, Surroundings};
 use super::resources::Id;
@@ -181,40 +182,60 @@ fn pinning(
     })
 }
 
-/// Settles who has which addresses: the accepted pools, and what is wrong with the others.
-fn settle(claims: Pools, previous: &Pools) -> (Pools, Vec<(PoolName, Fault)>) {
-    let kept = kept(&claims, previous);
-    let mut taken: Disjoint<PoolName> = Disjoint::default();
-    let (mut accepted, mut faults) = (Pools::new(), Vec::new());
-    // Nobody gets what another pool had and still claims.
-    let (claims, trespassing): (Vec<_>, Vec<_>) = claims
-        .into_iter()
-        .map(|(name, pool)| (clashes(&pool, &kept), name, pool))
-        .partition(|(clashes, _, _)| clashes.is_empty());
-    for (clashes, name, _) in trespassing {
-        faults.extend(clashes.into_iter().map(|fault| (name.clone(), fault)));
-    }
-    // What nobody had goes to the first by name.
-    for (_, name, pool) in claims {
-        let clashes = clashes(&pool, &taken);
-        if clashes.is_empty() {
-            take(&mut taken, &pool);
-            accepted.insert(name, pool);
-        } else {
+/// Settles who has which addresses: the pools in use, and what is wrong with the others.
+///
+/// A refused pool goes on as it was in `previous`, so that no pool that is still there ever drops
+/// out. That may put another one in the wrong: the rounds end when nobody is, at the latest when
+/// every pool is as it was.
+fn settle(mut claims: Pools, previous: &Pools) -> (Pools, Vec<(PoolName, Fault)>) {
+    let mut faults = Vec::new();
+    loop {
+        let mut refused = trespassers(&claims, previous);
+        if refused.is_empty() {
+            refused = latecomers(&claims, previous);
+        }
+        if refused.is_empty() {
+            return (claims, faults);
+        }
+        for (name, clashes) in refused {
+            match previous.get(&name) {
+                Some(last_good) => claims.insert(name.clone(), last_good.clone()),
+                None => claims.remove(&name),
+            };
             faults.extend(clashes.into_iter().map(|fault| (name.clone(), fault)));
         }
     }
-    // The rejected ones stay as they were, where nobody got their addresses.
-    let refused: BTreeSet<&PoolName> = faults.iter().map(|(name, _)| name).collect();
-    for name in refused {
-        if let Some(pool) = previous.get(name)
-            && clashes(pool, &taken).is_empty()
-        {
+}
+
+/// Pools and what is wrong with them.
+type Refused = Vec<(PoolName, Vec<Fault>)>;
+
+/// Those that claim what another one had and still claims.
+fn trespassers(claims: &Pools, previous: &Pools) -> Refused {
+    let kept = kept(claims, previous);
+    let clashes = claims
+        .iter()
+        .map(|(name, pool)| (name.clone(), clashes(pool, &kept)));
+    clashes.filter(|(_, clashes)| !clashes.is_empty()).collect()
+}
+
+/// Those that claim what nobody had, after another one: pools that were there come first, then
+/// the first by name.
+fn latecomers(claims: &Pools, previous: &Pools) -> Refused {
+    let mut refused = Refused::new();
+    let mut taken = Disjoint::default();
+    let (old, new): (Vec<_>, Vec<_>) = claims
+        .values()
+        .partition(|p| previous.contains_key(&p.name));
+    for pool in old.into_iter().chain(new) {
+        let clashes = clashes(pool, &taken);
+        if clashes.is_empty() {
             take(&mut taken, pool);
-            accepted.insert(name.clone(), pool.clone());
+        } else {
+            refused.push((pool.name.clone(), clashes));
         }
     }
-    (accepted, faults)
+    refused
 }
 
 /// What each pool had in `previous` and still claims.

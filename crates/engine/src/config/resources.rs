@@ -33,7 +33,7 @@ impl From<ObjectRef> for Id {
 }
 
 /// Every metallb.io object there is, each as last read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Resources {
     /// IPAddressPools.
     pub pools: BTreeMap<Id, api::pool::IPAddressPool>,
@@ -49,6 +49,21 @@ pub struct Resources {
     pub communities: BTreeMap<Id, api::bgp::Community>,
     /// Secrets.
     pub secrets: Secrets,
+}
+
+/// Names only: peers have passwords.
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources")
+            .field("pools", &self.pools.keys())
+            .field("l2", &self.l2.keys())
+            .field("bgp", &self.bgp.keys())
+            .field("peers", &self.peers.keys())
+            .field("bfd", &self.bfd.keys())
+            .field("communities", &self.communities.keys())
+            .field("secrets", &self.secrets)
+            .finish()
+    }
 }
 
 /// The Secrets peers can name.

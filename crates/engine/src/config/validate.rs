@@ -37,8 +37,20 @@ pub fn validate_all(
             .flat_map(|backend| backend::check(&facts, *backend)),
     );
     let mut placed: Vec<Rejection> = problems.into_iter().map(|p| place(p, &places)).collect();
-    placed.sort_by(|a, b| a.place.cmp(&b.place).then_with(|| a.cmp(b)));
+    placed.sort_by(|a, b| {
+        file_and_line(a)
+            .cmp(&file_and_line(b))
+            .then_with(|| a.cmp(b))
+    });
     placed
+}
+
+/// `pools.yaml:14` as file and line, so that line 9 comes before line 14.
+fn file_and_line(problem: &Rejection) -> (&str, u64) {
+    let place = problem.place.as_str();
+    let split = place.rsplit_once(':');
+    let numbered = split.and_then(|(file, line)| Some((file, line.parse().ok()?)));
+    numbered.unwrap_or((place, 0))
 }
 
 fn place(mut problem: Rejection, places: &BTreeMap<ObjectRef, String>) -> Rejection {

@@ -371,7 +371,39 @@ proptest! {
         }
         facts.handle(batch);
         facts.handle(listed());
+        prop_assert_eq!(facts.resources(), expected.resources());
         prop_assert_eq!(format!("{facts:?}"), format!("{expected:?}"));
+    }
+
+    /// Whatever is written in the fields: an object is used or what is wrong is said.
+    #[test]
+    fn no_bgp_object_panics(
+        texts in prop::collection::vec(
+            "10\\.0\\.0\\.1|fd00::1|[0-9]{1,20}(s|ms|h)|large:1:2:[0-9]{1,12}|[0-9]:[0-9]{1,6}|[ -~é]{0,4}", 10,
+        ),
+        numbers in prop::collection::vec(any::<u32>(), 6), length: i32, small in 0..70_i32,
+    ) {
+        let text = |i: usize| serde_json::to_string(&texts[i]).unwrap();
+        let peer = format!(
+            "myASN: {}, peerASN: {}, localASN: {}, peerAddress: {}, sourceAddress: {}, routerID: \
+             {}, holdTime: {}, keepaliveTime: {}, connectTime: {}, bfdProfile: f",
+            numbers[0], numbers[1], numbers[2], text(0), text(1), text(2), text(3), text(4), text(5),
+        );
+        let objects = [
+            custom("BGPPeer", "p", &peer),
+            custom("BFDProfile", "f", &format!("detectMultiplier: {}, echoInterval: {}", numbers[3], numbers[4])),
+            custom("Community", "c", &format!("communities: [{{name: {}, value: {}}}]", text(6), text(7))),
+            custom("BGPAdvertisement", "x", &format!(
+                "aggregationLength: {small}, aggregationLengthV6: {length}, localPref: {}, communities: [{}, {}]",
+                numbers[5], text(8), text(9),
+            )),
+            custom("IPAddressPool", "a", "addresses: [10.0.0.0/24, 'fd00::/64']"),
+        ];
+        let facts = facts(&objects.join("\n---\n"));
+        let bgp = &facts.config.bgp;
+        let used = [bgp.peers.len(), bgp.bfd.len(), bgp.communities.len(), bgp.advertisements.len()];
+        let refused: BTreeSet<_> = facts.problems().iter().map(|p| p.subject.clone()).collect();
+        prop_assert_eq!(used.iter().sum::<usize>() + refused.len(), 4);
     }
 
     /// Whatever is in the objects: what is rejected is said, and pools never overlap.
@@ -389,7 +421,7 @@ proptest! {
             }
             let had = facts.config.pools.len();
             facts.handle(event);
-            prop_assert!(facts.config.pools.len() >= had, "a rejected pool went");
+            prop_assert!(facts.config.pools.len() >= had, "a pool that is still there went");
             let mut taken = crate::ip::Disjoint::default();
             for pool in facts.config.pools.values() {
                 for cidr in pool.entries.iter().flat_map(|e| &e.cidrs) {

@@ -208,6 +208,12 @@ const LOCAL_PREFS: &[(&str, &str, &str, bool)] = &[
     ),
     (
         V4,
+        "localPref: 1",
+        "localPref: 2, serviceSelectors: [{}]",
+        false,
+    ),
+    (
+        V4,
         "localPref: 1, serviceSelectors: [{}]",
         "localPref: 2",
         false,

@@ -31,7 +31,7 @@ fn every_problem_at_once_with_its_place() {
             custom("IPAddressPool", "a", "addresses: [10.0.0.0, 10.0.1.0/24]"),
         ),
         (
-            "a.yaml:7",
+            "a.yaml:17",
             service(
                 "both",
                 "metallb.io/loadBalancerIPs: 10.0.0.1",
@@ -55,7 +55,7 @@ fn every_problem_at_once_with_its_place() {
     let mut expected = vec![
         "a.yaml:3: Service shop/headless: spec.clusterIPs: None: a headless Service gets no address",
         "a.yaml:5: Service shop/two: spec.clusterIPs: not one address, nor one of each family",
-        "a.yaml:7: Service shop/both: both annotation metallb.io/loadBalancerIPs and \
+        "a.yaml:17: Service shop/both: both annotation metallb.io/loadBalancerIPs and \
          svc.Spec.LoadBalancerIP ask for addresses: use one of them",
         "b.yaml:1: IPAddressPool m/a: spec.addresses[0]: invalid CIDR \"10.0.0.0\": expected \
          address/length or start-end",
