@@ -49,6 +49,9 @@ pub enum Home {
     Pool(PoolName),
     /// No accepted pool as far as is known; the pool last on record.
     Kept(Option<PoolName>),
+    /// As `Kept`, but others have one of the addresses and don't share it: they are only kept
+    /// from being given to anyone else.
+    Disputed(Option<PoolName>),
 }
 
 /// Families a Service wants addresses of.
@@ -180,7 +183,8 @@ impl Allocator {
         let mut allocations = std::mem::take(&mut self.allocations);
         for allocation in allocations.values_mut() {
             allocation.home = match (self.common_pool(&allocation.addresses), &allocation.home) {
-                (Some(pool), _) => Home::Pool(pool.clone()),
+                (_, Home::Disputed(pool)) => Home::Disputed(pool.clone()),
+                (Some(pool), Home::Pool(_) | Home::Kept(_)) => Home::Pool(pool.clone()),
                 (None, Home::Pool(pool)) => Home::Kept(Some(pool.clone())),
                 (None, Home::Kept(pool)) => Home::Kept(pool.clone()),
             };
@@ -237,6 +241,11 @@ impl Allocator {
         self.check_users(request, addresses, Tenure::Held)?;
         self.put(request, addresses, Home::Kept(last.cloned()));
         Ok(())
+    }
+
+    /// Keeps addresses of a Service, which others have too, from being given to anyone else.
+    pub fn dispute(&mut self, request: Request<'_>, addresses: &[IpAddr], last: Option<&PoolName>) {
+        self.put(request, addresses, Home::Disputed(last.cloned()));
     }
 
     /// Whether a Service could have exactly these addresses, and from which pool.
@@ -305,16 +314,31 @@ impl Allocator {
         {
             self.openings += 1;
         }
+        let disputed = matches!(new.home, Home::Disputed(_));
         for ip in addresses {
-            self.change_usage(*ip, |usage| usage.join(request.service, request.claim));
+            self.change_usage(*ip, |usage| {
+                if disputed {
+                    usage.reserved.insert(request.service.clone());
+                } else {
+                    usage.join(request.service, request.claim);
+                }
+            });
         }
         self.allocations.insert(request.service.clone(), new);
     }
 
     fn remove(&mut self, service: &ServiceKey) -> Option<Allocation> {
         let old = self.allocations.remove(service)?;
+        let disputed = matches!(old.home, Home::Disputed(_));
+        let on_record = self.reserved.get(service).cloned().unwrap_or_default();
         for ip in &old.addresses {
-            self.change_usage(*ip, |usage| usage.leave(service, &old.claim));
+            self.change_usage(*ip, |usage| {
+                if !disputed {
+                    usage.leave(service, &old.claim);
+                } else if !on_record.contains(ip) {
+                    usage.reserved.remove(service);
+                }
+            });
         }
         Some(old)
     }

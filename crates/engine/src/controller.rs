@@ -260,7 +260,7 @@ impl Controller {
         if let Some(allocation) = self.allocator.get(&service.key) {
             let pool = match &allocation.home {
                 Home::Pool(pool) => Some(pool.clone()),
-                Home::Kept(pool) => pool.clone(),
+                Home::Kept(pool) | Home::Disputed(pool) => pool.clone(),
             };
             return Held::Addresses(allocation.addresses.clone(), pool);
         }
@@ -283,7 +283,9 @@ impl Controller {
         };
         // DEVIATION: MetalLB writes the status of an assigned Service on every reconcile.
         let over = Shown::of(service);
-        if over.is(&assignment) {
+        let last = self.sent.get(&service.key);
+        // What was last asked for may be on its way still, and has to be overtaken.
+        if over.is(&assignment) && last.is_none_or(|s| s.assignment == assignment) {
             self.sent.remove(&service.key);
             return;
         }

@@ -88,7 +88,7 @@ impl Allocator {
     pub fn add_family(&mut self, request: Request<'_>, family: Family) -> Result<IpAddr, Refusal> {
         let Some((pool, mut addresses)) = self.get(request.service).and_then(|a| match &a.home {
             Home::Pool(pool) => Some((pool.clone(), a.addresses.clone())),
-            Home::Kept(_) => None,
+            Home::Kept(_) | Home::Disputed(_) => None,
         }) else {
             return Err(Refusal::NothingAvailable);
         };

@@ -74,7 +74,8 @@ pub enum Tenure {
 pub(super) struct Usage {
     /// Services on it.
     holders: BTreeSet<ServiceKey>,
-    /// Services the source can't see that have it on record.
+    /// Services that have it on record without using it: the source can't see them, or others
+    /// were there first.
     pub(super) reserved: BTreeSet<ServiceKey>,
     /// What its holders share by.
     pub(super) sharing: SharingKey,

@@ -83,8 +83,9 @@ pub enum Refusal {
         /// Protocol and number, such as `TCP/80`.
         port: String,
     },
-    /// The address is on record for a Service the source can't see now.
-    #[error("{address} is on record for {service}, which can't be read now")]
+    /// The address is on record for another Service, which the source can't see now or which
+    /// keeps it in dispute.
+    #[error("{address} is on record for {service}")]
     Reserved {
         /// The address.
         address: IpAddr,

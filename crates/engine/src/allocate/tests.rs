@@ -603,7 +603,7 @@ fn reserved_is_nobody_elses() {
     let refused = a.assign(request, &ips(&["10.0.0.0"]), Tenure::New);
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "10.0.0.0 is on record for n/hidden, which can't be read now"
+        "10.0.0.0 is on record for n/hidden"
     );
     // A Service that has it in its status keeps it; the one on record takes it up again.
     a.assign(request, &ips(&["10.0.0.0"]), Tenure::Held)

@@ -265,7 +265,7 @@ impl<'a> Case<'a> {
     }
 
     /// Claims addresses in doubt. Where another Service has them, they stay in the status all the
-    /// same: nothing in doubt is cleared.
+    /// same, for nothing in doubt is cleared.
     fn kept(
         &mut self,
         addresses: &[IpAddr],
@@ -275,7 +275,11 @@ impl<'a> Case<'a> {
         let (request, allocator) = self.request();
         match allocator.keep(request, addresses, last) {
             Ok(()) => Standing::Doubtful(reason),
-            Err(refusal) => Standing::Doubtful(refusal.into()),
+            Err(refusal) => {
+                let (request, allocator) = self.request();
+                allocator.dispute(request, addresses, last);
+                Standing::Doubtful(refusal.into())
+            }
         }
     }
 

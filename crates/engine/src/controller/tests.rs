@@ -474,6 +474,14 @@ fn a_status_that_lags_behind_is_not_believed() {
         Vec::<String>::new(),
         "not taken up again"
     );
+    // An assignment on its way is overtaken when it isn't wanted any more.
+    let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
+    w.facts.services.insert(key.clone(), service("s"));
+    w.controller.handle(&w.facts, &changed);
+    assert_eq!(assigns(&mut w.controller), ["10.0.0.0"]);
+    w.facts.services.get_mut(&key).unwrap().is_load_balancer = false;
+    w.controller.handle(&w.facts, &changed);
+    assert_eq!(assigns(&mut w.controller), [""]);
     // A status someone edits is put right.
     let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
     w.apply(service("s"));
