@@ -284,6 +284,33 @@ fn this_node_is_no_fellow_to_wait_for() {
 }
 
 #[test]
+fn a_fellow_that_fell_silent_stays_known_until_it_has_another_mac() {
+    let mut world = World::new(&[link(1)]);
+    world.table(fellowship([(ip(VIP), entry())]));
+    world.hear(1, &claim(FELLOW, ip(NODE_B)));
+    world.run(Duration::from_secs(90));
+    world.hear(1, &claim(FELLOW, ip(VIP)));
+    assert!(world.l2.conflicts().is_empty());
+    // Nobody is missing, so a stranger is one at once.
+    world.hear(1, &claim(STRANGER, ip(VIP)));
+    assert_eq!(world.l2.conflicts().len(), 1);
+    world.hear(1, &claim(CLIENT, ip(NODE_B)));
+    world.hear(1, &claim(FELLOW, ip(VIP)));
+    assert_eq!(world.l2.conflicts().len(), 2);
+}
+
+#[test]
+fn our_own_address_is_not_asked_for_whoever_lists_it() {
+    let mut world = World::new(&[link(1)]);
+    let fellows = [("b".into(), vec![ip("192.168.1.1")])].into();
+    world.table(Table {
+        fellows,
+        ..table([])
+    });
+    assert_eq!(world.run(Duration::from_secs(10)), []);
+}
+
+#[test]
 fn a_proxy_is_named() {
     for (vip, prefix) in [(VIP, "192.168.1."), (VIP6, "2001:db8:")] {
         let mut world = World::settled(table([(ip(vip), entry())]));
