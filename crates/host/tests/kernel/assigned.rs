@@ -9,7 +9,7 @@ use corten_host::assign::{AssignError, Assigner};
 use corten_host::netlink::LinkMonitor;
 use corten_host::packet::PacketSocket;
 
-use crate::netns::{Netns, cable};
+use crate::netns::{Netns, abandon, cable, spawn};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
@@ -124,7 +124,7 @@ fn leftovers_are_taken_over_or_released() {
             Err(AssignError::AlreadyRunning)
         ));
         // As a crash leaves it.
-        drop(first);
+        abandon(first);
         let mut second = Assigner::open(Assigner::LIFETIME).unwrap();
         assert_eq!(second.leftovers().collect::<Vec<_>>(), [V4, V6]);
         second.assign(V4).unwrap();
@@ -165,12 +165,12 @@ fn the_kernel_ends_what_a_killed_process_left() {
     let netns = Netns::new();
     netns.run(|| async {
         let mut monitor = LinkMonitor::new().unwrap();
-        let mut helper = Command::new(std::env::current_exe().unwrap())
+        let mut helper = Command::new(std::env::current_exe().unwrap());
+        helper
             .args(["--exact", "assigned::hold_addresses_until_killed"])
             .env(HELPER, "1")
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdout(std::process::Stdio::null());
+        let mut helper = spawn(&mut helper);
         loop {
             let links = monitor.next().await.unwrap();
             let lo = links.iter().find(|link| link.loopback).unwrap();
@@ -246,7 +246,7 @@ fn the_kernel_is_silent_but_packet_sockets_see_the_request() {
         assert_eq!(answered(&far, &[ours, own]), [own]);
 
         // After a crash the silence lasts, and a restart keeps it.
-        drop(assigner);
+        abandon(assigner);
         assert_eq!(answered(&far, &[ours, own]), [own]);
         let mut assigner = Assigner::open(Assigner::LIFETIME).unwrap();
         assert_eq!(answered(&far, &[ours, own]), [own]);

@@ -77,6 +77,34 @@ fn ten_thousand_groups_on_one_interface() {
 }
 
 #[test]
+fn a_full_socket_is_followed_by_another() {
+    let (near, _far) = cable();
+    let index = near.index("near");
+    // A namespace has a limit of its own since Linux 6.8.
+    let limit = "/proc/sys/net/core/optmem_max";
+    near.enter(|| {
+        std::fs::write(limit, "4096").unwrap();
+        let mut groups = SolicitedNodeGroups::new();
+        for number in 0..500 {
+            groups.join(index, target(number)).unwrap();
+        }
+        assert!(groups.sockets() > 1, "{}", groups.sockets());
+        assert_eq!(joined(&near, "near").len(), 500);
+        // Room that becomes free is used again.
+        let sockets = groups.sockets();
+        for number in 0..100 {
+            groups.leave(index, target(number));
+            groups.join(index, target(1000 + number)).unwrap();
+        }
+        assert_eq!(groups.sockets(), sockets);
+        for number in (100..500).chain(1000..1100) {
+            groups.leave(index, target(number));
+        }
+        assert_eq!(groups.sockets(), 0);
+    });
+}
+
+#[test]
 fn dropping_leaves_everything() {
     let (near, _far) = cable();
     let index = near.index("near");

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::future::Future;
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::RwLock;
 use std::time::Duration;
 
 use corten_host::netlink::{Link, LinkMonitor};
@@ -11,6 +12,22 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 /// Nothing a test waits for takes longer.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Read by who starts a process: between fork and exec that process has all of our descriptors.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a process.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let _starting = STARTING.read().unwrap();
+    let child = command.spawn();
+    child.unwrap_or_else(|error| panic!("{command:?} is needed: {error}"))
+}
+
+/// Drops something while no process has a copy of its descriptors, as if its process had died.
+pub(crate) fn abandon(something: impl Sized) {
+    let _none_starting = STARTING.write().unwrap();
+    drop(something);
+}
 
 /// A network namespace.
 #[derive(Debug)]
@@ -68,10 +85,13 @@ impl Netns {
     /// Runs a program inside the namespace; its output.
     pub(crate) fn command(&self, program: &str, arguments: &str) -> String {
         self.enter(|| {
-            let output = Command::new(program)
+            let mut command = Command::new(program);
+            command
                 .args(arguments.split_whitespace())
-                .output()
-                .unwrap_or_else(|error| panic!("{program} is needed: {error}"));
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let output = spawn(&mut command).wait_with_output().unwrap();
             assert!(
                 output.status.success(),
                 "{program} {arguments}: {}",
