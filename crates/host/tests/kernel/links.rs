@@ -117,6 +117,7 @@ fn leaving_a_bridge_is_not_leaving_the_host() {
     netns.ip("link add name br0 type bridge");
     netns.ip("link add name member type veth peer name member2");
     netns.ip("link set member master br0");
+    netns.ip("address add 192.0.2.3/32 dev member");
     netns.run(|| async {
         let mut monitor = LinkMonitor::new().unwrap();
         monitor.next().await.unwrap();
@@ -124,7 +125,10 @@ fn leaving_a_bridge_is_not_leaving_the_host() {
         // The marker comes after every event of the change.
         netns.ip("link add name marker type bridge");
         let links = until(&mut monitor, |links| named(links, "marker").is_some()).await;
-        assert_eq!(named(&links, "member").unwrap().master, None);
+        let member = named(&links, "member").unwrap();
+        assert_eq!(member.master, None);
+        // Had it been taken for gone, so would its address.
+        assert_eq!(member.addresses.len(), 1);
     });
 }
 
