@@ -2,7 +2,7 @@
 //! §1.3, §2.4 "BGP ads", "Cross").
 
 use super::community::{Aliases, Community};
-use super::compile::{Rejections, Surroundings};
+use super::compile::{Rejections, Seniority, Surroundings};
 use super::l2;
 use super::peer::{Bfd, Peer};
 use super::resources::Id;
@@ -59,8 +59,8 @@ pub(super) struct Others<'a> {
     pub(super) aliases: Aliases,
 }
 
-/// Compiles every BGPAdvertisement. Of two whose LOCAL_PREFs conflict the one that is as before
-/// stays, else the first by name.
+/// Compiles every BGPAdvertisement. Of two whose LOCAL_PREFs conflict the senior one stays, else
+/// the first by name.
 pub(super) fn compile(
     objects: &BTreeMap<Id, bgp::BGPAdvertisement>,
     others: &Others<'_>,
@@ -73,8 +73,12 @@ pub(super) fn compile(
     for (id, object) in rejections.unique(Kind::BGPAdvertisement, objects) {
         match judge(&id.name, &object.spec, others) {
             Ok(advertisement) => {
-                let unchanged = previous.get(&id.name) == Some(&advertisement);
-                candidates.push((!unchanged, id, advertisement));
+                let seniority = match previous.get(&id.name) {
+                    Some(before) if *before == advertisement => Seniority::Same,
+                    Some(_) => Seniority::Changed,
+                    None => Seniority::New,
+                };
+                candidates.push((seniority, id, advertisement));
             }
             Err(faults) => {
                 rejections.add(Kind::BGPAdvertisement, id, faults);
@@ -82,7 +86,7 @@ pub(super) fn compile(
             }
         }
     }
-    candidates.sort_by_key(|(changed, id, _)| (*changed, *id));
+    candidates.sort_by_key(|(seniority, id, _)| (*seniority, *id));
     let mut accepted = BTreeMap::new();
     for (_, id, advertisement) in candidates {
         match conflict(&advertisement, &accepted, others.pools, around.nodes) {

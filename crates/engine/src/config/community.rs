@@ -1,6 +1,6 @@
 //! BGP communities and their aliases (`spec/metallb.md` §1.7, §2.4 "Communities").
 
-use super::compile::{Rejections, Surroundings};
+use super::compile::{Rejections, Seniority, Surroundings};
 use super::resources::Id;
 use crate::rejection::{Fault, Kind};
 use corten_api::bgp;
@@ -115,8 +115,8 @@ fn number<T: FromStr>(text: &str, part: &str, max: u32) -> Result<T, CommunityEr
 /// The aliases one Community object defines.
 pub type Aliases = BTreeMap<String, Community>;
 
-/// Compiles every Community. An alias two objects define is the first object's by name, unless
-/// another one had it before.
+/// Compiles every Community. An alias two objects define is the senior one's, else the first
+/// one's by name.
 pub(super) fn compile(
     objects: &BTreeMap<Id, bgp::Community>,
     around: &Surroundings<'_>,
@@ -128,8 +128,12 @@ pub(super) fn compile(
     for (id, object) in rejections.unique(Kind::Community, objects) {
         match judge(object) {
             Ok(aliases) => {
-                let unchanged = previous.get(&id.name) == Some(&aliases);
-                candidates.push((!unchanged, id, aliases));
+                let seniority = match previous.get(&id.name) {
+                    Some(before) if *before == aliases => Seniority::Same,
+                    Some(_) => Seniority::Changed,
+                    None => Seniority::New,
+                };
+                candidates.push((seniority, id, aliases));
             }
             Err(faults) => {
                 rejections.add(Kind::Community, id, faults);
@@ -137,8 +141,7 @@ pub(super) fn compile(
             }
         }
     }
-    // Those that are as before come first, each group in the order of names.
-    candidates.sort_by_key(|(changed, id, _)| (*changed, *id));
+    candidates.sort_by_key(|(seniority, id, _)| (*seniority, *id));
     let mut accepted: BTreeMap<String, Aliases> = BTreeMap::new();
     for (_, id, aliases) in candidates {
         let faults: Vec<Fault> = clashes(&accepted, &aliases);

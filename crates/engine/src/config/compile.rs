@@ -71,6 +71,17 @@ pub fn compile(resources: &Resources, around: &Surroundings<'_>) -> Compiled {
     }
 }
 
+/// Who goes first where two objects are at odds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seniority {
+    /// As it was in the configuration in use.
+    Same,
+    /// Another version is in use.
+    Changed,
+    /// Not in use yet.
+    New,
+}
+
 /// The rejections so far.
 #[derive(Debug, Default)]
 pub(super) struct Rejections(pub(super) Vec<Rejection>);
