@@ -220,3 +220,6 @@ impl Files {
                 .any(|file| file.rejections.iter().any(unidentified))
     }
 }
+
+#[cfg(test)]
+mod tests;

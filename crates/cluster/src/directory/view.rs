@@ -181,10 +181,6 @@ impl View {
                 }
             }
         }
-        // A file that can't be listed shows nothing: what it held stays as it was.
-        if files.unlisted.is_some() {
-            found = self.objects.clone();
-        }
         let rejected: BTreeSet<Identity> = self.rejections.iter().filter_map(named).collect();
         let mut difference = Difference::default();
         for (identity, old) in std::mem::take(&mut self.objects) {

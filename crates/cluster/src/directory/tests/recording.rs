@@ -263,11 +263,12 @@ async fn an_allocation_leaves_with_its_service_but_not_when_that_is_only_hidden(
     assert_eq!(host.next().await[1], "reserved [[10.0.0.1]]");
     assert_eq!(ledger(&host).allocations.len(), 1);
     // Rejected by name: it exists.
-    host.write(
-        "a.yaml",
-        &service("web").replace("spec: {", "spec: {type: 5, "),
+    host.write("a.yaml", &service("web").replace("LoadBalancer", "[5]"));
+    let events = host.next().await;
+    assert!(
+        events[0].contains("Service default/web: spec.type"),
+        "{events:?}"
     );
-    host.next().await;
     assert_eq!(ledger(&host).allocations.len(), 1);
     host.write("a.yaml", &service("web"));
     assert_eq!(
