@@ -1,14 +1,16 @@
 //! The facts side without IO: facts, controller and speaker joined, and what they ask for.
 
 use crate::cli::RunArgs;
-use corten_api::pool::IPAddressPoolStatus;
+use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
+use corten_cluster::directory::status::Report;
 use corten_cluster::metrics;
-use corten_engine::advertise::{self, l2::L2Table};
+use corten_engine::advertise::l2::{self, Announcement, L2Table, Verdict};
+use corten_engine::config::Filter;
 use corten_engine::controller::{self, Controller, ControllerOptions};
 use corten_engine::event::{Assignment, Event, EventRecord, Severity};
 use corten_engine::facts::{Class, Facts, Origin};
 use corten_engine::membership::Membership;
-use corten_engine::names::{NodeName, PoolName, ServiceKey};
+use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::speaker::{self, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -40,8 +42,6 @@ pub(crate) enum Role {
 pub(crate) struct Outcome {
     /// Allocations to record.
     pub(crate) assignments: Vec<(ServiceKey, Assignment)>,
-    /// Counters of pools to write.
-    pub(crate) pools: BTreeMap<PoolName, IPAddressPoolStatus>,
     /// The newest layer-2 table, if it changed.
     pub(crate) table: Option<L2Table>,
 }
@@ -100,7 +100,7 @@ impl Core {
         let counters = &mut self.source_counters;
         counters.updates += 1;
         counters.update_errors += u64::from(stale);
-        counters.config_loaded |= advertise::l2::ready(&self.facts);
+        counters.config_loaded |= l2::ready(&self.facts);
         counters.config_stale = stale;
     }
 
@@ -119,6 +119,32 @@ impl Core {
         controller && self.speaker.has_started()
     }
 
+    /// What the status files say beyond the ledger.
+    pub(crate) fn report(&self) -> Report {
+        let pools = match &self.role {
+            Role::Allocator(controller) => controller
+                .counters()
+                .into_iter()
+                .map(|(name, c)| (name, c.status()))
+                .collect(),
+            Role::Follower => BTreeMap::new(),
+        };
+        let node = self.speaker.node();
+        let layer2 = self
+            .speaker
+            .verdicts()
+            .filter_map(|(key, verdict)| match verdict {
+                Verdict::Announce(announcement) => {
+                    Some((key.clone(), l2_status(key, node, announcement)))
+                }
+                Verdict::Withhold(_) => None,
+            });
+        Report {
+            pools,
+            layer2: layer2.collect(),
+        }
+    }
+
     fn drain(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         let mut emitted = Vec::new();
@@ -132,9 +158,8 @@ impl Core {
                         outcome.assignments.push((service, assignment));
                     }
                     controller::Action::Emit(record) => emitted.push(record),
-                    controller::Action::PoolStatus { pool, status } => {
-                        outcome.pools.insert(pool, status);
-                    }
+                    // The status files take every pool's counters from the controller at once.
+                    controller::Action::PoolStatus { .. } => {}
                 }
             }
         }
@@ -165,5 +190,28 @@ impl Core {
             self.events.pop_front();
         }
         self.events.push_back((jiff::Timestamp::now(), record));
+    }
+}
+
+/// What `ServiceL2Status` says of an announced Service (`spec/metallb.md` §1.8).
+fn l2_status(
+    key: &ServiceKey,
+    node: &NodeName,
+    announcement: &Announcement,
+) -> ServiceL2StatusStatus {
+    let interfaces = match &announcement.interfaces {
+        Filter::Any => Vec::new(),
+        Filter::Only(names) => names
+            .iter()
+            .map(|name| InterfaceInfo {
+                name: Some(name.clone()),
+            })
+            .collect(),
+    };
+    ServiceL2StatusStatus {
+        node: Some(node.to_string()),
+        service_name: Some(key.name.clone()),
+        service_namespace: Some(key.namespace.clone()),
+        interfaces,
     }
 }

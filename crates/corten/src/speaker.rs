@@ -1,5 +1,6 @@
 //! The wire side: one driver task a protocol, and what they need.
 
+mod assigned;
 pub(crate) mod convert;
 pub(crate) mod exclusions;
 pub(crate) mod l2;

@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// How long the status files may lag behind.
+const STATUS_DELAY: Duration = Duration::from_millis(200);
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -58,6 +61,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         table: wire.table.clone(),
         wire_queries: wire.queries.clone(),
         started: Instant::now(),
+        status: Status::Written,
         args,
     };
     let result = tokio::select! {
@@ -124,6 +128,7 @@ impl Wire {
             node: NodeName(args.node.clone()),
             exclusions,
             gratuitous_rate: args.gratuitous_rate,
+            assign: args.assign,
             seed: seed(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -174,6 +179,14 @@ pub(crate) struct FactsSide {
     pub(crate) wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
     pub(crate) started: Instant,
     pub(crate) args: RunArgs,
+    status: Status,
+}
+
+/// Whether the status files say what is known.
+enum Status {
+    Written,
+    /// Something was decided; the files follow at the deadline, so that a storm writes them once.
+    Due(tokio::time::Instant),
 }
 
 impl FactsSide {
@@ -187,6 +200,7 @@ impl FactsSide {
         let mut alive = AliveTimer::new(notifier.watchdog());
         let mut said_ready = false;
         loop {
+            let status_due = self.status.due();
             tokio::select! {
                 batch = self.directory.next() => {
                     let outcome = self.core.source(batch);
@@ -209,6 +223,7 @@ impl FactsSide {
                     notifier.stopping();
                     return Ok(());
                 }
+                () = status_due => self.write_status(),
                 () = alive.tick() => {
                     // Alive means both threads: the wire has to answer first.
                     if self.snapshot().await.is_some() {
@@ -236,6 +251,9 @@ impl FactsSide {
     /// Does what was decided, the network first, then the ledger; what the ledger says of it may
     /// lead to further decisions.
     fn carry_out(&mut self, mut outcome: Outcome) {
+        if let Status::Written = self.status {
+            self.status = Status::Due(tokio::time::Instant::now() + STATUS_DELAY);
+        }
         loop {
             if let Some(table) = outcome.table {
                 self.table.send_replace(Some(table));
@@ -254,6 +272,13 @@ impl FactsSide {
         }
     }
 
+    fn write_status(&mut self) {
+        self.status = Status::Written;
+        if let Err(error) = self.directory.write_status(&self.core.report()) {
+            tracing::error!(%error, "status files not written");
+        }
+    }
+
     /// The wire's counters; `None` if the wire thread doesn't answer.
     pub(crate) async fn snapshot(&self) -> Option<l2::Snapshot> {
         let (reply, answer) = oneshot::channel();
@@ -264,6 +289,15 @@ impl FactsSide {
         tokio::time::timeout(Duration::from_secs(2), ask)
             .await
             .ok()?
+    }
+}
+
+impl Status {
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        match self {
+            Self::Written => Either::Left(std::future::pending()),
+            Self::Due(at) => Either::Right(tokio::time::sleep_until(*at)),
+        }
     }
 }
 

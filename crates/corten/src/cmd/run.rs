@@ -13,6 +13,9 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!args.node.is_empty(), "--node is empty");
     let exclusions = Exclusions::load(args.exclude_interfaces.as_deref())?;
     caps::require_net_raw()?;
+    if args.assign {
+        caps::require_net_admin()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -59,11 +59,10 @@ fn addresses(f: &mut fmt::Formatter<'_>, e: &Explanation) -> fmt::Result {
 }
 
 fn node(n: &NodeReport) -> String {
-    let mark = match n.verdict {
-        Verdict::Announce(_) => "announces",
-        Verdict::Withhold(_) => "doesn't announce",
-    };
-    format!("{}: {mark}: {}", n.node, n.text)
+    match n.verdict {
+        Verdict::Announce(_) => format!("{}: {}", n.node, n.text),
+        Verdict::Withhold(_) => format!("{}: doesn't announce: {}", n.node, n.text),
+    }
 }
 
 fn section(

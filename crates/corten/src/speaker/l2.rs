@@ -5,6 +5,7 @@
 
 mod sockets;
 
+use super::assigned::Assigned;
 use super::convert;
 use super::exclusions::Exclusions;
 use crate::report;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 /// Frames taken from one socket before anything else gets its turn.
 const BURST: usize = 64;
@@ -28,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) node: NodeName,
     pub(crate) exclusions: Exclusions,
     pub(crate) gratuitous_rate: NonZeroU32,
+    pub(crate) assign: bool,
     pub(crate) seed: u64,
 }
 
@@ -71,12 +74,17 @@ pub(crate) struct Snapshot {
 /// What makes answering impossible: no netlink, no right to open packet sockets.
 pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::new()?;
-    let mut driver = Driver::new(config);
+    let mut driver = Driver::new(config)?;
+    let mut renewal = tokio::time::interval(Assigned::RENEWAL);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut buffer = Sockets::buffer();
     loop {
         let deadline = driver.machine.poll_timeout();
         tokio::select! {
-            _ = &mut ports.stop => return Ok(()),
+            _ = &mut ports.stop => {
+                driver.assigned.close();
+                return Ok(());
+            }
             (index, frame) = driver.sockets.next(&mut buffer) => match frame {
                 Ok(length) => driver.burst(index, &mut buffer, length),
                 Err(error) => driver.sockets.failed(index, &error),
@@ -91,6 +99,7 @@ pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()
                 // Whoever asked may have gone; that's theirs.
                 let _gone = reply.send(driver.snapshot());
             }
+            _ = renewal.tick(), if driver.assigned.is_on() => driver.assigned.renew(),
         }
         driver.settle(&ports.observed);
     }
@@ -106,6 +115,7 @@ async fn until(deadline: Option<Instant>) {
 struct Driver {
     machine: wire::L2,
     sockets: Sockets,
+    assigned: Assigned,
     node: NodeName,
     exclusions: Exclusions,
     links: BTreeMap<u32, String>,
@@ -113,20 +123,21 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(config: Config) -> Self {
+    fn new(config: Config) -> anyhow::Result<Self> {
         let options = wire::L2Options {
             pace: config.gratuitous_rate,
             seed: config.seed,
             ..wire::L2Options::default()
         };
-        Self {
+        Ok(Self {
             machine: wire::L2::new(options),
             sockets: Sockets::default(),
+            assigned: Assigned::open(config.assign)?,
             node: config.node,
             exclusions: config.exclusions,
             links: BTreeMap::new(),
             observed: Observed::default(),
-        }
+        })
     }
 
     /// Takes the frame in `buffer` and those that came with it.
@@ -170,6 +181,16 @@ impl Driver {
     /// Brings the world in line with the machine: addresses that traffic can be accepted for
     /// first, then what is said on the LAN, then what others may know.
     fn settle(&mut self, observed: &watch::Sender<Observed>) {
+        if self.assigned.is_on() {
+            let answered = self
+                .machine
+                .addresses()
+                .filter(|(_, state, _)| match state {
+                    wire::State::Active | wire::State::Yielding => true,
+                    wire::State::Probing | wire::State::Withheld => false,
+                });
+            self.assigned.sync(&answered.map(|(ip, _, _)| ip).collect());
+        }
         self.flush();
         self.observed.conflicts = self
             .machine
