@@ -214,9 +214,11 @@ impl Corten {
             .output()?;
         ensure!(
             out.status.success(),
-            "corten {}: {}",
+            "corten {}: {}: {}{}",
             command.join(" "),
-            String::from_utf8_lossy(&out.stderr)
+            out.status,
+            String::from_utf8_lossy(&out.stderr),
+            String::from_utf8_lossy(&out.stdout)
         );
         Ok(String::from_utf8(out.stdout)?)
     }

@@ -4,7 +4,7 @@ use crate::frame::Mac;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimeout};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto,
     setsockopt, socket,
@@ -125,7 +125,8 @@ fn open() -> Result<OwnedFd> {
         SockProtocol::EthAll,
     )
     .context("opening a raw socket")?;
-    setsockopt(&fd, RcvBuf, &BUFFER)?;
+    // Beyond the system's limit where that is allowed.
+    setsockopt(&fd, RcvBufForce, &BUFFER).or_else(|_| setsockopt(&fd, RcvBuf, &BUFFER))?;
     Ok(fd)
 }
 

@@ -214,8 +214,8 @@ impl Demo {
         ensure!(text.contains(&wanted), "explain names the stranger's MAC");
         self.tell
             .good("reported with MAC and interface; everyone else's traffic goes on");
-        drop(stranger);
         self.site.world.lan(0)?.remove(&nic)?;
+        drop(stranger);
         self.site.manifests.remove("legacy.yaml")?;
         self.site
             .allocator()?
@@ -296,12 +296,15 @@ impl Demo {
             entry,
             &format!("{entry}    - 203.0.113.0/28\n"),
         )?;
-        self.site.wait_owners(0, &[ip], |owners| {
-            owners.values().all(|macs| macs.len() == 1)
-        })?;
+        let client = self.site.world.client(0)?;
+        let socket = client.socket()?;
+        wait_until("an answer for the new address", DEADLINE, || {
+            client.time_answer(&socket, ip, Duration::from_millis(1))
+        })
+        .with_context(|| self.site.story())?;
         let took = start.elapsed().as_millis();
         self.site.world.name(ip, REFUSED.0);
-        let body = self.site.world.client(0)?.get(ip, DEADLINE)?;
+        let body = client.get(ip, DEADLINE)?;
         self.tell
             .command(&format!("curl http://{ip}/"), body.trim_end());
         self.tell.good(format!(

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Questions in one burst: few enough for the receive buffer of whoever answers.
-const AT_ONCE: usize = 256;
-/// Silence that ends a burst.
-const BREATH: Duration = Duration::from_millis(2);
+/// Questions in one burst: few enough for the receive buffers at both ends, where the client's own
+/// questions count too.
+const AT_ONCE: usize = 64;
+/// Time between bursts.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// Who answered for which address.
 pub type Owners = BTreeMap<IpAddr, BTreeSet<Mac>>;
@@ -45,7 +46,10 @@ impl Client {
             for ip in some {
                 socket.send(&self.question(*ip))?;
             }
-            while collect(&socket, BREATH, &mut owners)? {}
+            let pause = Instant::now() + BREATH;
+            while let Some(left) = pause.checked_duration_since(Instant::now()) {
+                collect(&socket, left, &mut owners)?;
+            }
         }
         let end = Instant::now() + window;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -148,11 +152,11 @@ impl Client {
     }
 }
 
-/// Takes note of one frame; whether there was one within `timeout`.
-fn collect(socket: &RawSocket, timeout: Duration, owners: &mut Owners) -> Result<bool> {
+/// Takes note of a frame, if one comes within `timeout`.
+fn collect(socket: &RawSocket, timeout: Duration, owners: &mut Owners) -> Result<()> {
     let mut buffer = RawSocket::buffer();
     let Some(received) = socket.receive(&mut buffer, timeout)? else {
-        return Ok(false);
+        return Ok(());
     };
     let answered =
         frame::claim(received.frame).filter(|c| matches!(c.how, How::ArpReply | How::NaSolicited));
@@ -161,7 +165,7 @@ fn collect(socket: &RawSocket, timeout: Duration, owners: &mut Owners) -> Result
     {
         macs.insert(claim.mac);
     }
-    Ok(true)
+    Ok(())
 }
 
 fn parse(text: &str) -> Option<Mac> {

@@ -53,15 +53,16 @@ fn a_broken_pool_changes_nothing() -> Result<()> {
     let mut site = Site::with_services(6)?;
     let before = site.allocations()?;
     let addresses = site.addresses()?;
-    for (from, to) in [
-        ("192.0.2.0/24", "192.0.2.0/99"),
-        ("kind: IPAddressPool", "kind: [IPAddressPool"),
+    // An object that breaks a rule, and a file that is no YAML.
+    for (from, to, named) in [
+        ("192.0.2.0/24", "192.0.2.0/99", "metallb-system/both"),
+        ("kind: IPAddressPool", "kind: [IPAddressPool", "config.yaml"),
     ] {
         site.manifests.edit("config.yaml", from, to)?;
         let seen = site.allocator()?.wait_status("the rejection", |s| {
             (!s.rejections.is_empty()).then_some(s.rejections)
         })?;
-        ensure!(seen.iter().any(|r| r.contains("config.yaml")), "{seen:?}");
+        ensure!(seen.iter().any(|r| r.contains(named)), "{seen:?}");
         site.owners(0, &addresses)?;
         // Also right after a restart, with no last good version in memory.
         for instance in &mut site.instances {

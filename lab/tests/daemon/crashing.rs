@@ -144,7 +144,7 @@ fn no_allocation_is_lost() -> Result<()> {
     }
     let all: Vec<IpAddr> = after.values().flatten().copied().collect();
     for lan in 0..site.world.lans.len() {
-        site.owners(lan, &all)?;
+        site.owners(lan, &all).with_context(|| site.story())?;
     }
     Ok(())
 }

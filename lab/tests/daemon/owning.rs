@@ -52,11 +52,10 @@ fn every_address_has_one_owner() -> Result<()> {
     ensure!(owners.len() == 3, "the load is spread: {owners:?}");
     site::only_from(&sniffers, &addresses, &[])?;
     // What the daemons say about themselves is what the LAN sees.
-    let services = site.allocations()?;
     for i in 0..site.instances.len() {
         let status = site.instances[i].status()?;
         for s in status.services {
-            let by = &site.owners(0, &services[&s.service])?[&s.addresses[0]].name;
+            let by = &red[&s.addresses[0]].name;
             ensure!(
                 s.winner.as_ref() == Some(by),
                 "{}: {:?} {by}",
