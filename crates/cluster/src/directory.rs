@@ -206,6 +206,19 @@ impl Directory {
         self.files.files.values().flat_map(|file| &file.warnings)
     }
 
+    /// The rejection with the place of its object, where that is known and not said yet: what the
+    /// engine rejects, it knows no files of.
+    #[must_use]
+    pub fn locate(&self, rejection: &Rejection) -> Rejection {
+        let mut located = rejection.clone();
+        if let (Subject::Object(object), true) = (&rejection.subject, rejection.place.is_empty())
+            && let Some(kept) = self.view.objects.get(&read::identity(object))
+        {
+            located.place.clone_from(&kept.place);
+        }
+        located
+    }
+
     /// Whether the directory has been listed in full at least once.
     #[must_use]
     pub fn is_loaded(&self) -> bool {

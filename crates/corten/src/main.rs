@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             if output::is_broken_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("corten: {error:#}");
+            eprintln!("corten: {}", output::chain(&error));
             ExitCode::FAILURE
         }
     }

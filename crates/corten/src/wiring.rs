@@ -5,6 +5,7 @@
 //! ends first, ends the process with its error.
 
 mod answers;
+mod told;
 
 use crate::cli::{Listen, RunArgs};
 use crate::core::{Core, Outcome};
@@ -21,6 +22,7 @@ use futures_util::future::Either;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use told::Told;
 
 /// How long the status files may lag behind.
 const STATUS_DELAY: Duration = Duration::from_millis(200);
@@ -41,7 +43,6 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Role::Follower
         },
     })?;
-    let (wire, wire_ended) = Wire::start(&args, exclusions)?;
     let (questions, asked) = Questions::new();
     let socket = args
         .socket
@@ -54,6 +55,8 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Either::Right(crate::control::serve_metrics(address, questions).context("--metrics")?)
         }
     };
+    // Last of all that can fail: once it runs, it has to be stopped in order.
+    let (wire, wire_ended) = Wire::start(&args, exclusions)?;
     tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
     let mut facts = FactsSide {
         core: Core::new(&args),
@@ -62,6 +65,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         wire_queries: wire.queries.clone(),
         started: Instant::now(),
         status: Status::Written,
+        told: Told::default(),
         args,
     };
     let result = tokio::select! {
@@ -180,6 +184,7 @@ pub(crate) struct FactsSide {
     pub(crate) started: Instant,
     pub(crate) args: RunArgs,
     status: Status,
+    told: Told,
 }
 
 /// Whether the status files say what is known.
@@ -204,6 +209,7 @@ impl FactsSide {
             tokio::select! {
                 batch = self.directory.next() => {
                     let outcome = self.core.source(batch);
+                    self.told.update(self.rejections(), self.warnings());
                     self.carry_out(outcome);
                 }
                 changed = observed.changed() => {

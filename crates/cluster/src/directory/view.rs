@@ -24,7 +24,8 @@ pub(crate) struct Kept {
     pub(crate) service: Option<ServiceKey>,
     /// A Service's health annotation.
     pub(crate) health: Option<String>,
-    place: String,
+    /// Where it was read.
+    pub(crate) place: String,
     json: Box<str>,
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) struct Around {
     pub(crate) uptime: Duration,
     pub(crate) assign: bool,
+    pub(crate) rejections: Vec<String>,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) warnings: Vec<String>,
@@ -47,7 +48,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         conflicts: around.conflicts,
         dropped_frames: around.frames.drops,
         lost_frames: around.frames.kernel_drops,
-        rejections: facts.problems().iter().map(ToString::to_string).collect(),
+        rejections: around.rejections,
         warnings: around.warnings,
         events: core.events.iter().map(event).collect(),
     }

@@ -33,7 +33,10 @@ impl FactsSide {
                 .state(key)
                 .map_or(Allocation::Undecided, |s| Allocation::Decided(s.clone())),
         };
-        let explanation = explain::explain(&core.facts, &core.speaker, allocation, key)?;
+        let mut explanation = explain::explain(&core.facts, &core.speaker, allocation, key)?;
+        for rejection in &mut explanation.rejections {
+            *rejection = self.directory.locate(rejection);
+        }
         let snapshot = self.snapshot().await.unwrap_or_default();
         let frames = explanation
             .addresses
@@ -87,19 +90,30 @@ impl FactsSide {
         .to_text()
     }
 
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let warnings = self.directory.warnings();
+        warnings
+            .map(|w| format!("{}: {}", w.place, w.text))
+            .collect()
+    }
+
+    pub(super) fn rejections(&self) -> Vec<String> {
+        let problems = self.core.facts.problems().iter();
+        problems
+            .map(|r| self.directory.locate(r).to_string())
+            .collect()
+    }
+
     async fn around(&self, observed: &watch::Receiver<Observed>) -> Around {
         let frames = self.snapshot().await.unwrap_or_default();
         let observed = observed.borrow();
         Around {
             uptime: self.started.elapsed(),
             assign: self.args.assign,
+            rejections: self.rejections(),
             interfaces: observed.interfaces.clone(),
             conflicts: observed.conflicts.iter().map(Into::into).collect(),
-            warnings: self
-                .directory
-                .warnings()
-                .map(|w| format!("{}: {}", w.place, w.text))
-                .collect(),
+            warnings: self.warnings(),
             frames,
         }
     }
