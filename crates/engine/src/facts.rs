@@ -209,7 +209,7 @@ pub struct Facts {
     pub services: BTreeMap<ServiceKey, Service>,
     /// Endpoints by Service, of all its slices.
     pub endpoints: BTreeMap<ServiceKey, Endpoints>,
-    /// Addresses on record for Services the source can't see now.
+    /// Addresses on record for Services that can't be seen now, by the source or here.
     pub reserved: BTreeMap<ServiceKey, Vec<IpAddr>>,
     /// Nodes.
     pub nodes: BTreeMap<NodeName, Node>,
@@ -225,6 +225,10 @@ pub struct Facts {
     resources: Resources,
     /// EndpointSlices.
     slices: endpoint::Slices,
+    /// Addresses on record for Services the source can't see.
+    hidden: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    /// Addresses of Services that can't be parsed and never could.
+    unparsed: BTreeMap<ServiceKey, Vec<IpAddr>>,
     /// What the sources can't read.
     unreadable: Vec<Rejection>,
     /// What can't be parsed of the objects that aren't configuration.

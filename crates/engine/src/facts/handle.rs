@@ -1,6 +1,6 @@
 //! Events in, changes out.
 
-use super::{Changes, Facts, Origin, endpoint, node, service};
+use super::{Changes, Facts, Ingress, Origin, endpoint, node, service};
 use crate::config::resources::{Applied, Resources, Secrets};
 use crate::config::{self, Compiled, Config, Surroundings};
 use crate::event::{Event, Object};
@@ -35,6 +35,8 @@ impl Facts {
             listed: BTreeSet::new(),
             resources,
             slices: endpoint::Slices::default(),
+            hidden: BTreeMap::new(),
+            unparsed: BTreeMap::new(),
             unreadable: Vec::new(),
             refused: BTreeMap::new(),
             uncompiled: Vec::new(),
@@ -58,8 +60,7 @@ impl Facts {
                     new
                 }
                 Event::Reserved(map) => {
-                    changes.reserved |= map != self.reserved;
-                    self.reserved = map;
+                    self.hidden = map;
                     false
                 }
                 Event::Listed(kind) => {
@@ -72,6 +73,7 @@ impl Facts {
                 }
             };
         }
+        self.reserve(&mut changes);
         if recompile {
             self.recompile(&listed_before, &mut changes);
         }
@@ -130,13 +132,50 @@ impl Facts {
         match service::parse(raw, self.origin) {
             Ok(service) => {
                 self.refused.remove(&object);
+                self.unparsed.remove(&service.key);
                 if self.services.get(&service.key) != Some(&service) {
                     changes.services.insert(service.key.clone());
                     self.services.insert(service.key.clone(), service);
                 }
             }
-            Err(faults) => self.refuse(object, faults),
+            Err(faults) => {
+                self.take_status(
+                    ServiceKey::new(&object.namespace, &object.name),
+                    raw,
+                    changes,
+                );
+                self.refuse(object, faults);
+            }
         }
+    }
+
+    /// Takes the status of a Service that can't be parsed otherwise: what it has is known all the
+    /// same. Without a last good version its addresses are at least nobody else's.
+    fn take_status(&mut self, key: ServiceKey, raw: &core::Service, changes: &mut Changes) {
+        let (ingress, allocated_from) = service::status(raw);
+        match (self.services.get_mut(&key), ingress) {
+            (Some(old), ingress) => {
+                if (&old.ingress, &old.allocated_from) != (&ingress, &allocated_from) {
+                    (old.ingress, old.allocated_from) = (ingress, allocated_from);
+                    changes.services.insert(key);
+                }
+            }
+            (None, Ingress::Addresses(addresses)) => {
+                self.unparsed.insert(key, addresses);
+            }
+            (None, Ingress::Empty | Ingress::Unreadable(_)) => {
+                self.unparsed.remove(&key);
+            }
+        }
+    }
+
+    /// Puts together what is on record for Services that can't be seen.
+    fn reserve(&mut self, changes: &mut Changes) {
+        let unparsed = self.unparsed.iter();
+        let all = self.hidden.iter().chain(unparsed);
+        let reserved = all.map(|(key, ips)| (key.clone(), ips.clone())).collect();
+        changes.reserved |= reserved != self.reserved;
+        self.reserved = reserved;
     }
 
     fn apply_node(&mut self, object: ObjectRef, raw: &core::Node, changes: &mut Changes) -> bool {
@@ -175,6 +214,7 @@ impl Facts {
         match object.kind {
             Kind::Service => {
                 let key = ServiceKey::new(&object.namespace, &object.name);
+                self.unparsed.remove(&key);
                 if self.services.remove(&key).is_some() {
                     changes.services.insert(key);
                 }

@@ -36,6 +36,7 @@ pub(super) fn parse(object: &core::Service, origin: Origin) -> Result<Service, V
     if !faults.is_empty() {
         return Err(faults);
     }
+    let (ingress, allocated_from) = status(object);
     Ok(Service {
         key: ServiceKey::new(&meta.namespace, &meta.name),
         created: meta.creation_timestamp.clone(),
@@ -59,14 +60,17 @@ pub(super) fn parse(object: &core::Service, origin: Origin) -> Result<Service, V
             None => Sharing::Absent,
             Some(key) => Sharing::Key(key.to_owned()),
         },
-        ingress: ingress(&object.status.load_balancer),
-        allocated_from: meta
-            .annotations
-            .get(IP_ALLOCATED_FROM_POOL)
-            .filter(|pool| !pool.is_empty())
-            .map(|pool| PoolName(pool.clone())),
+        ingress,
+        allocated_from,
         deprecated_annotations: deprecated(&meta.annotations).map(str::to_owned).collect(),
     })
+}
+
+/// What a Service has, and the pool it is from. Readable whatever the rest says.
+pub(super) fn status(object: &core::Service) -> (Ingress, Option<PoolName>) {
+    let pool = object.metadata.annotations.get(IP_ALLOCATED_FROM_POOL);
+    let pool = pool.filter(|pool| !pool.is_empty()).cloned();
+    (ingress(&object.status.load_balancer), pool.map(PoolName))
 }
 
 /// What the spec says about families.

@@ -297,6 +297,55 @@ fn reserved_addresses_are_the_whole_list() {
 }
 
 #[test]
+fn a_service_that_cant_be_parsed_keeps_what_it_has() {
+    let has = |port: u32, ip: &str| {
+        let status = format!("status: {{loadBalancer: {{ingress: [{{ip: {ip}}}]}}}}");
+        apply(&format!(
+            "{}\n{status}",
+            SERVICE.replace("80", &port.to_string())
+        ))
+    };
+    let key = ServiceKey::new("shop", "web");
+    let ingress = |facts: &Facts| facts.services.get(&key).map(|s| s.ingress.clone());
+    let addresses = |ip: &str| vec![ip.parse::<IpAddr>().unwrap()];
+
+    // It never could be: nobody else gets its address.
+    let mut facts = Facts::new(Origin::Directory);
+    assert!(facts.handle(has(99999, "10.0.0.1")).reserved);
+    assert_eq!(
+        facts.reserved,
+        [(key.clone(), addresses("10.0.0.1"))].into()
+    );
+    assert!(facts.handle(has(99999, "10.0.0.2")).reserved);
+    assert_eq!(
+        facts.reserved,
+        [(key.clone(), addresses("10.0.0.2"))].into()
+    );
+    let changes = facts.handle(has(80, "10.0.0.2"));
+    assert!(changes.reserved && facts.reserved.is_empty());
+    assert_eq!(
+        ingress(&facts),
+        Some(Ingress::Addresses(addresses("10.0.0.2")))
+    );
+
+    // It could: the spec stays as it was, the status is what it is.
+    let changes = facts.handle(has(99999, "10.0.0.3"));
+    assert_eq!(changes.services, [key.clone()].into());
+    assert_eq!(
+        ingress(&facts),
+        Some(Ingress::Addresses(addresses("10.0.0.3")))
+    );
+    assert_eq!(facts.services[&key].ports.first().map(|p| p.port), Some(80));
+
+    // Deleted, it has nothing.
+    let mut facts = Facts::new(Origin::Directory);
+    facts.handle(has(99999, "10.0.0.1"));
+    let gone = ObjectRef::new(Kind::Service, "shop", "web");
+    assert!(facts.handle(vec![Event::Delete(gone)]).reserved);
+    assert!(facts.reserved.is_empty());
+}
+
+#[test]
 fn problems_are_sorted_and_said_once() {
     let mut facts = facts(&format!("{}\n---\n{}", pool("b", "x"), pool("a", "x")));
     let object = Subject::Object(ObjectRef::new(Kind::IPAddressPool, "m", "a"));
