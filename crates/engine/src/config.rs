@@ -102,8 +102,8 @@ impl Default for Coverage {
 /// A pool known by name only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RejectedPool {
-    /// Its labels (advertisements select pools by label).
-    pub labels: crate::facts::Labels,
+    /// Its labels (advertisements select pools by label); `None` while they can't be read.
+    pub labels: Option<crate::facts::Labels>,
     /// The cause, for `PoolRejected`.
     pub cause: String,
 }
@@ -180,6 +180,8 @@ pub struct L2Advertisement {
     /// Pools it is for, accepted or rejected, listed or selected by label. Unknown names stay in
     /// the set: `explain` names them.
     pub pools: Filter<PoolName>,
+    /// Whether it selects pools by label, so that one whose labels can't be read may be meant.
+    pub by_label: bool,
     /// Nodes that may announce.
     pub nodes: Selectors,
     /// Interfaces to announce on.

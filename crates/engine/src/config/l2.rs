@@ -64,6 +64,7 @@ fn judge(
     Ok(L2Advertisement {
         name: name.to_owned(),
         pools,
+        by_label: !spec.ip_address_pool_selectors.is_empty(),
         nodes,
         interfaces: if spec.interfaces.is_empty() {
             Filter::Any

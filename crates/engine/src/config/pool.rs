@@ -64,7 +64,7 @@ pub(super) fn labels_of(pools: &Pools, coverage: &Coverage) -> Vec<(PoolName, La
     };
     let rejected = rejected
         .iter()
-        .map(|(name, p)| (name.clone(), p.labels.clone()));
+        .filter_map(|(name, p)| Some((name.clone(), p.labels.clone()?)));
     accepted.chain(rejected).collect()
 }
 
@@ -296,7 +296,7 @@ fn coverage(
         complete = false;
         let pool = rejected.entry(PoolName(object.name.clone())).or_default();
         if let Some(known) = objects.get(&Id::from(object.clone())) {
-            pool.labels = known.metadata.labels.clone().unwrap_or_default();
+            pool.labels = Some(known.metadata.labels.clone().unwrap_or_default());
         }
         if !pool.cause.is_empty() {
             pool.cause.push_str("; ");

@@ -266,7 +266,10 @@ fn without_a_last_good_version_a_rejected_pool_is_known_by_name() {
     let Coverage::Incomplete { rejected } = &facts.config.coverage else {
         panic!("complete");
     };
-    assert_eq!(rejected[&PoolName::from("a")].labels["team"], "x");
+    assert_eq!(
+        rejected[&PoolName::from("a")].labels.as_ref().unwrap()["team"],
+        "x"
+    );
 }
 
 #[test]

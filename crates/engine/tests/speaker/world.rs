@@ -97,6 +97,7 @@ pub(crate) fn ad(name: &str) -> L2Advertisement {
     L2Advertisement {
         name: name.to_owned(),
         pools: Filter::Any,
+        by_label: false,
         nodes: Selectors::Everything,
         interfaces: Filter::Any,
         services: Selectors::Everything,

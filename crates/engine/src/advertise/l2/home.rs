@@ -81,7 +81,21 @@ impl Home {
                 ad.pools == Filter::Any || names.iter().any(|name| ad.pools.admits(name))
             }
         };
-        config.l2.values().filter(reaches).collect()
+        let reaching: Vec<_> = config.l2.values().filter(reaches).collect();
+        if reaching.is_empty() && self.may_have_any_label(config) {
+            return selecting_by_label(config);
+        }
+        reaching
+    }
+
+    /// Whether the pool may be one whose labels can't be read.
+    fn may_have_any_label(&self, config: &Config) -> bool {
+        let (Self::Uncertain(names), Coverage::Incomplete { rejected }) = (self, &config.coverage)
+        else {
+            return false;
+        };
+        let known = |name| rejected.get(name).is_some_and(|pool| pool.labels.is_some());
+        names.is_empty() || !names.iter().all(known)
     }
 
     /// Why no advertisement reaches the addresses.
@@ -96,4 +110,16 @@ impl Home {
             },
         }
     }
+}
+
+/// The advertisements that may be for a pool whose labels can't be read: those that select none
+/// of the pools that can be, or else all that select by label.
+fn selecting_by_label(config: &Config) -> Vec<&L2Advertisement> {
+    let by_label = || config.l2.values().filter(|ad| ad.by_label);
+    let idle = |ad: &&L2Advertisement| !config.pools.keys().any(|name| ad.pools.admits(name));
+    let idle: Vec<_> = by_label().filter(idle).collect();
+    if idle.is_empty() {
+        return by_label().collect();
+    }
+    idle
 }
