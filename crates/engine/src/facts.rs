@@ -4,6 +4,7 @@
 //!
 //! [`Event::Delete`]: crate::event::Event::Delete
 
+pub(crate) mod company;
 mod endpoint;
 mod handle;
 mod node;
@@ -225,6 +226,8 @@ pub struct Facts {
     resources: Resources,
     /// EndpointSlices.
     slices: endpoint::Slices,
+    /// Services that share addresses.
+    companies: company::Companies,
     /// Addresses on record for Services the source can't see.
     hidden: BTreeMap<ServiceKey, Vec<IpAddr>>,
     /// Addresses of Services that can't be parsed and never could.
@@ -240,7 +243,8 @@ pub struct Facts {
 /// What a batch of events changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Services that appeared, changed, vanished, or whose endpoints did.
+    /// Services that appeared, changed, vanished, whose endpoints did, or any of this of one they
+    /// share an address with.
     pub services: BTreeSet<ServiceKey>,
     /// Pools changed: set, content or acceptance.
     pub pools: bool,

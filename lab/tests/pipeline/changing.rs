@@ -1,7 +1,7 @@
 //! Legal changes: pools, Services and nodes edited while everything runs.
 
 use super::site::Site;
-use super::text::{l2, node, pool, port, service};
+use super::text::{l2, node, pool, port, service, slice};
 use corten_engine::controller::AllocationState;
 
 fn base(more: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
@@ -113,4 +113,50 @@ async fn of_two_that_ask_for_an_address_one_gets_it() {
         site.state("t"),
         Some(AllocationState::Allocated { .. })
     ));
+}
+
+/// Two Services share one address, and one of them has another address before it: both addresses
+/// have one announcer all the same.
+#[tokio::test(start_paused = true)]
+async fn services_that_share_an_address_have_one_announcer() {
+    for last in 0..16 {
+        let dual = format!(
+            "metallb.io/allow-shared-ip: k, metallb.io/loadBalancerIPs: \"10.0.0.3,fd00::{last:x}\""
+        );
+        let six = format!(
+            "metallb.io/allow-shared-ip: k, metallb.io/loadBalancerIPs: \"fd00::{last:x}\""
+        );
+        let site = Site::new(&base(&[
+            ("pool-1.yaml", pool("p1", &["10.0.0.0/30", "fd00::/120"])),
+            ("svc-s.yaml", service("s", &dual, &port(80))),
+            ("svc-t.yaml", service("t", &six, &port(81))),
+        ]))
+        .await;
+        assert_eq!(
+            site.addresses("t"),
+            format!("fd00::{last:x}").replace("::0", "::")
+        );
+        site.announced_once(&["s", "t"]);
+    }
+}
+
+/// Two Local Services share an address, their endpoints on different nodes.
+#[tokio::test(start_paused = true)]
+async fn local_services_that_share_an_address_have_one_announcer() {
+    let share = |name: &str, port: u16, node: &str| {
+        let spec = format!(
+            "externalTrafficPolicy: Local\n  selector: {{app: x}}\n  ports: [{{port: {port}}}]"
+        );
+        let annotations = "metallb.io/allow-shared-ip: k, metallb.io/loadBalancerIPs: 10.0.0.3";
+        let text = service(name, annotations, &spec);
+        let (text, _) = text.split_once("---\n").unwrap();
+        format!("{text}---\n{}", slice(name, &[node]))
+    };
+    let site = Site::new(&base(&[
+        ("svc-s.yaml", share("s", 80, "n1")),
+        ("svc-t.yaml", share("t", 81, "n2")),
+    ]))
+    .await;
+    assert_eq!(site.addresses("t"), "10.0.0.3");
+    site.announced_once(&["s", "t"]);
 }

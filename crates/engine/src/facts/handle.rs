@@ -1,6 +1,6 @@
 //! Events in, changes out.
 
-use super::{Changes, Facts, Ingress, Origin, endpoint, node, service};
+use super::{Changes, Facts, Ingress, Origin, company, endpoint, node, service};
 use crate::config::resources::{Applied, Resources, Secrets};
 use crate::config::{self, Compiled, Config, Surroundings};
 use crate::event::{Event, Object};
@@ -35,6 +35,7 @@ impl Facts {
             listed: BTreeSet::new(),
             resources,
             slices: endpoint::Slices::default(),
+            companies: company::Companies::default(),
             hidden: BTreeMap::new(),
             unparsed: BTreeMap::new(),
             unreadable: Vec::new(),
@@ -74,6 +75,11 @@ impl Facts {
             };
         }
         self.reserve(&mut changes);
+        let known = company::Known {
+            services: &self.services,
+            endpoints: &self.endpoints,
+        };
+        self.companies.update(known, &mut changes.services);
         if recompile {
             self.recompile(&listed_before, &mut changes);
         }
@@ -81,6 +87,11 @@ impl Facts {
         changes.rejections = rejections != self.rejections;
         self.rejections = rejections;
         changes
+    }
+
+    /// What a Service that shares addresses is elected by.
+    pub(crate) fn company(&self, service: &ServiceKey) -> Option<&company::Company> {
+        self.companies.of(service)
     }
 
     /// Whether the first full lists of all these kinds are complete.

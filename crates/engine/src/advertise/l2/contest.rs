@@ -7,9 +7,11 @@ use super::{Announcement, Reason, Terms};
 use crate::config::selector::Selectors;
 use crate::config::{Filter, L2Advertisement};
 use crate::election::{Candidate, Ranked, rank};
-use crate::facts::{Facts, Node, Service, Sharing, TrafficPolicy};
+use crate::facts::company::serving_nodes;
+use crate::facts::{Node, Service, Sharing};
 use crate::names::NodeName;
 use corten_api::names::EXCLUDE_FROM_LB;
+use std::borrow::Borrow;
 use std::net::IpAddr;
 
 /// The nodes that stand for a Service, in order of election.
@@ -53,7 +55,8 @@ impl<'a> Contest<'a> {
         home: &Home,
         reaching: &[&'a L2Advertisement],
     ) -> Result<Self, Reason> {
-        let serving = serving_nodes(situation.facts, service).ok_or(Reason::NoServingEndpoint)?;
+        let endpoints = situation.facts.endpoints.get(&service.key);
+        let serving = serving_nodes(endpoints, service).ok_or(Reason::NoServingEndpoint)?;
         if reaching.is_empty() {
             return Err(home.unreached(addresses));
         }
@@ -78,17 +81,20 @@ impl<'a> Contest<'a> {
             advertisements,
             serving,
         };
-        let candidates = situation.facts.nodes.values().filter_map(|node| {
-            let score = rules.admit(node).ok()?;
-            Some(Candidate {
-                node: &node.name,
-                score,
-            })
-        });
         // A Service's second address goes with the first.
-        let ranking = match addresses.first() {
-            Some(&ip) => rank(ip, candidates),
-            None => return Err(Reason::NoAllocation),
+        let &first = addresses.first().ok_or(Reason::NoAllocation)?;
+        let ranking = match situation.facts.company(&service.key) {
+            None => rank(first, rules.candidates(&rules.serving)),
+            // DEVIATION: Services that share an address are elected together, among the nodes
+            // that can take traffic for all of them or, if none can, for one of them.
+            Some(company) => {
+                let ranking = rank(company.first, rules.candidates(&company.every));
+                if ranking.is_empty() {
+                    rank(company.first, rules.candidates(&company.any))
+                } else {
+                    ranking
+                }
+            }
         };
         Ok(Self { rules, ranking })
     }
@@ -117,7 +123,7 @@ impl<'a> Contest<'a> {
         let Some(object) = nodes.get(node) else {
             return Err(Reason::UnknownNode { node: node.clone() });
         };
-        if let Err(bar) = self.rules.admit(object) {
+        if let Err(bar) = self.rules.admit(object, &self.rules.serving) {
             return Err(self.rules.reason(bar, node));
         }
         let place = self.ranking.iter().position(|r| r.candidate.node == node);
@@ -127,17 +133,38 @@ impl<'a> Contest<'a> {
                 winner: winner.clone(),
                 rank,
             }),
+            // A node that can take this Service's traffic, but not that of one it shares with.
+            (Some(winner), None) => Err(Reason::LostElection {
+                winner: winner.clone(),
+                rank: self.ranking.len(),
+            }),
             // Whoever is admitted has a place.
-            (Some(_) | None, None) | (None, Some(_)) => {
-                Err(Reason::UnknownNode { node: node.clone() })
-            }
+            (None, None) | (None, Some(_)) => Err(Reason::UnknownNode { node: node.clone() }),
         }
     }
 }
 
-impl Rules<'_> {
-    /// Whether a node may stand, and with which score.
-    fn admit(&self, node: &Node) -> Result<i64, Bar> {
+impl<'a> Rules<'a> {
+    /// The nodes that may stand among those that take traffic.
+    fn candidates<T>(&self, serving: &Filter<T>) -> impl Iterator<Item = Candidate<'a>>
+    where
+        T: Ord + Borrow<NodeName>,
+    {
+        let nodes = self.situation.facts.nodes.values();
+        nodes.filter_map(move |node| {
+            let score = self.admit(node, serving).ok()?;
+            Some(Candidate {
+                node: &node.name,
+                score,
+            })
+        })
+    }
+
+    /// Whether a node may stand among those that take traffic, and with which score.
+    fn admit<T>(&self, node: &Node, serving: &Filter<T>) -> Result<i64, Bar>
+    where
+        T: Ord + Borrow<NodeName>,
+    {
         let Situation {
             membership,
             ignore_exclude_lb,
@@ -151,7 +178,7 @@ impl Rules<'_> {
             Err(Bar::NetworkUnavailable)
         } else if node.labels.contains_key(EXCLUDE_FROM_LB) && !ignore_exclude_lb {
             Err(Bar::NodeExcluded)
-        } else if !self.serving.admits(&node.name) {
+        } else if !serving.admits(&node.name) {
             Err(Bar::NoLocalEndpoint)
         } else {
             Ok(self.score(node))
@@ -205,17 +232,6 @@ impl Rules<'_> {
             conflicts: Vec::new(),
         }
     }
-}
-
-/// Nodes that may take traffic as far as endpoints go; none if no endpoint can serve.
-fn serving_nodes<'a>(facts: &'a Facts, service: &Service) -> Option<Filter<&'a NodeName>> {
-    let endpoints = &facts.endpoints.get(&service.key)?.endpoints;
-    let mut serving = endpoints.iter().filter(|e| e.serving).peekable();
-    serving.peek()?;
-    Some(match service.traffic_policy {
-        TrafficPolicy::Cluster => Filter::Any,
-        TrafficPolicy::Local => Filter::Only(serving.filter_map(|e| e.node.as_ref()).collect()),
-    })
 }
 
 fn names(advertisements: &[&L2Advertisement]) -> Vec<String> {
