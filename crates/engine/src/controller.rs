@@ -203,17 +203,47 @@ impl Controller {
         // DEVIATION: MetalLB takes them up one by one between new allocations, in any order.
         services.sort_by_key(|s| (s.ingress == Ingress::Empty, s.created.is_none(), &s.created));
         for service in &services {
-            if self.is_ours(service)
-                && service.is_load_balancer
-                && self.allocator.get(&service.key).is_none()
-                && let Held::Addresses(addresses, last) = self.held(service)
-            {
-                let case = Case::new(service, &self.doubts, &mut self.allocator);
-                case.adopt(&addresses, last.as_ref());
-            }
+            self.take_up(service);
         }
         for service in services {
             self.decide_one(service);
+        }
+    }
+
+    /// Takes up the addresses in a status before anyone is given new ones.
+    fn take_up(&mut self, service: &Service) {
+        if !self.is_ours(service) {
+            self.set_aside(service);
+            return;
+        }
+        if let Some(AllocationState::Ignored { .. }) = self.states.get(&service.key) {
+            // It is ours now, with whatever its status says.
+            self.allocator.release(&service.key);
+        }
+        if service.is_load_balancer
+            && self.allocator.get(&service.key).is_none()
+            && let Held::Addresses(addresses, last) = self.held(service)
+        {
+            let case = Case::new(service, &self.doubts, &mut self.allocator);
+            case.adopt(&addresses, last.as_ref());
+        }
+    }
+
+    /// Keeps the addresses in the status of a Service of another class from everyone who is given
+    /// a new one: someone else may have them on the network.
+    // DEVIATION: MetalLB goes on holding them for a Service that changed its class until it is
+    // deleted, and gives them to others after a restart.
+    fn set_aside(&mut self, service: &Service) {
+        self.sent.remove(&service.key);
+        self.complaints.remove(&service.key);
+        match &service.ingress {
+            Ingress::Addresses(addresses) => {
+                let case = Case::new(service, &self.doubts, &mut self.allocator);
+                case.set_aside(addresses);
+            }
+            Ingress::Empty | Ingress::Unreadable(_) => {
+                self.allocator.release(&service.key);
+            }
         }
     }
 

@@ -123,6 +123,13 @@ impl<'a> Case<'a> {
         drop(self.standing(addresses, last));
     }
 
+    /// Keeps addresses in a status that is none of ours from being given to anyone.
+    pub(super) fn set_aside(mut self, addresses: &[IpAddr]) {
+        let last = self.service.allocated_from.as_ref();
+        let (request, allocator) = self.request();
+        allocator.dispute(request, addresses, last);
+    }
+
     /// Decides.
     pub(super) fn decide(mut self, held: Held) -> Decision {
         let state = match self.unfit() {

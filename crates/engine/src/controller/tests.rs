@@ -663,6 +663,64 @@ fn reserved_addresses_wait_for_their_service() {
 }
 
 #[test]
+fn an_address_of_another_class_is_nobodys_while_a_status_has_it() {
+    let other = || Class::Named("other".into());
+    let foreign = |address: &'static str| {
+        with("foreign", move |s| {
+            s.class = other();
+            on_record(s, address, "a");
+        })
+    };
+    // It changes its class while we look, or was of another class all along.
+    let mut changed = World::new(&[pool("a", "10.0.0.0/32")]).start();
+    changed.apply(service("foreign"));
+    assert_eq!(changed.shows("foreign"), "10.0.0.0 from a");
+    changed.edit("foreign", |s| s.class = other());
+    let restarted = World::new(&[pool("a", "10.0.0.0/32")])
+        .given(&[service("a"), foreign("10.0.0.0")])
+        .start();
+    for (mut w, name) in [(changed, "changed"), (restarted, "restarted")] {
+        w.apply(service("s"));
+        let writes = w.writes;
+        assert_eq!(
+            (w.shows("foreign"), w.shows("s"), w.why("s")),
+            (
+                "10.0.0.0 from a".into(),
+                String::new(),
+                "no available IPs".into()
+            ),
+            "{name}"
+        );
+        let asks = with("s", |s| s.requested = Requested::Addresses(ips("10.0.0.0")));
+        w.apply(asks);
+        assert_eq!(w.shows("s"), "", "{name}");
+        // Its controller gives it another one.
+        w.apply(foreign("192.0.2.9"));
+        assert_eq!(w.writes, writes + 1, "{name}: only what is ours is written");
+        assert_eq!(w.shows("foreign"), "192.0.2.9 from a", "{name}");
+    }
+}
+
+#[test]
+fn a_service_that_comes_from_another_class_has_what_its_status_says() {
+    let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
+    w.apply(service("s"));
+    w.edit("s", |s| s.class = Class::Named("other".into()));
+    w.edit("s", |s| {
+        s.class = Class::Default;
+        on_record(s, "10.0.0.2", "a");
+    });
+    assert_eq!(w.shows("s"), "10.0.0.2 from a");
+    w.apply(service("t"));
+    assert_eq!(w.shows("t"), "10.0.0.0 from a", "the first one is free");
+    // Away and back before what was asked for shows: the status counts all the same.
+    w.edit("s", |s| s.class = Class::Named("other".into()));
+    w.edit("s", |s| s.ingress = Ingress::Empty);
+    w.edit("s", |s| s.class = Class::Default);
+    assert_eq!(w.shows("s"), "10.0.0.1 from a");
+}
+
+#[test]
 fn counters_are_written_when_they_change() {
     let mut w = World::new(&[pool("a", "10.0.0.0/30 fd00::/127")]).start();
     let statuses = |w: &mut World, s: Service| {
