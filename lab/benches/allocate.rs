@@ -164,6 +164,90 @@ fn one_more(c: &mut Criterion) {
     group.finish();
 }
 
+/// The last addresses of a pool, given and taken back: as if every other one were in use.
+fn nearly_full(c: &mut Criterion) {
+    let claim = alone();
+    let mut group = c.benchmark_group("nearly full");
+    let rows = [
+        ("IPv4 /8, one free", "10.0.0.0/8", "10.255.255.255", 1),
+        (
+            "IPv4 /8, 1,000 apart",
+            "10.0.0.0/8",
+            "10.255.255.255",
+            1_000,
+        ),
+        (
+            "IPv6 /64, one free",
+            "fd00::/64",
+            "fd00::ffff:ffff:ffff:ffff",
+            1,
+        ),
+        (
+            "IPv6 /64, 1,000 apart",
+            "fd00::/64",
+            "fd00::ffff:ffff:ffff:ffff",
+            1_000,
+        ),
+    ];
+    for (name, cidr, last, count) in rows {
+        let (family, free): (_, Vec<IpAddr>) = match last.parse() {
+            Ok(IpAddr::V4(ip)) => {
+                let apart = (0..count).map(|i| Ipv4Addr::from(u32::from(ip) - 2 * i).into());
+                (Family::V4, apart.collect())
+            }
+            Ok(IpAddr::V6(ip)) => {
+                let number = |i| u128::from(ip) - 2 * u128::from(i);
+                let apart = (0..count).map(|i| Ipv6Addr::from(number(i)).into());
+                (Family::V6, apart.collect())
+            }
+            Err(_) => continue,
+        };
+        let mut a = allocator(cidr, false);
+        a.leave_free(&free);
+        let late = key(0);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                give(&mut a, &late, &claim, family);
+                black_box(a.release(&late));
+            });
+        });
+    }
+    // Filled for real: 65,535 Services, and the last address for one more.
+    let mut a = allocator("10.0.0.0/16", false);
+    for i in 0..65_535 {
+        give(&mut a, &key(i), &claim, Family::V4);
+    }
+    let late = key(65_535);
+    group.bench_function("IPv4 /16, 65,535 Services", |b| {
+        b.iter(|| {
+            give(&mut a, &late, &claim, Family::V4);
+            black_box(a.release(&late));
+        });
+    });
+    group.finish();
+}
+
+/// A /16 from empty to its last address.
+fn fill(c: &mut Criterion) {
+    let keys: Vec<_> = (0..65_536).map(key).collect();
+    let claim = alone();
+    let mut group = c.benchmark_group("fill");
+    group.sample_size(10);
+    group.bench_function("IPv4 /16, 65,536 Services", |b| {
+        b.iter_batched(
+            || allocator("10.0.0.0/16", false),
+            |mut a| {
+                for key in &keys {
+                    give(&mut a, key, &claim, Family::V4);
+                }
+                a
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
 fn service(i: usize) -> Service {
     Service {
         key: key(i),
@@ -229,5 +313,5 @@ fn controller(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, many, one_more, controller);
+criterion_group!(benches, many, one_more, nearly_full, fill, controller);
 criterion_main!(benches);

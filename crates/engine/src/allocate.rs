@@ -386,6 +386,19 @@ impl Allocator {
     }
 }
 
+#[cfg(any(test, feature = "bench"))]
+impl Allocator {
+    /// Leaves only these addresses free of their pool and family: a nearly full pool without a
+    /// Service for every address in use. Counters stay as they are.
+    pub fn leave_free(&mut self, free: &[IpAddr]) {
+        let at: Vec<_> = free.iter().filter_map(|ip| self.position(*ip)).collect();
+        let Some(&first) = free.first() else { return };
+        if let Some((stock, _)) = locate(&self.places, &mut self.stocks, first) {
+            stock.leave_free(Family::of(first), &at);
+        }
+    }
+}
+
 /// The CIDRs of a pool by first address.
 fn places(pool: &config::Pool) -> impl Iterator<Item = (IpAddr, Place)> + '_ {
     let cidrs = pool.entries.iter().flat_map(|e| &e.cidrs);

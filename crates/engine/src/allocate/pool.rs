@@ -201,10 +201,14 @@ impl Stock {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
 impl Stock {
-    /// Replaces what is free of a family: a nearly full pool without filling it.
-    pub(super) fn set_free(&mut self, family: Family, spans: Spans) {
+    /// Leaves only these addresses of a family free.
+    pub(super) fn leave_free(&mut self, family: Family, free: &[Position]) {
+        let mut spans = Spans::default();
+        for &at in free {
+            spans.give(at);
+        }
         self.free.insert(family, spans);
     }
 }

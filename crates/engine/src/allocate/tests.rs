@@ -562,11 +562,7 @@ fn nearly_full_without_counting_up() {
             (_, false) => "10.255.255.255".parse().unwrap(),
         };
         let mut a = allocator(&[p]);
-        let stock = a.stocks.get_mut(&PoolName::from("p")).unwrap();
-        let at = stock.position(0, last).unwrap();
-        let mut spans = super::spans::Spans::default();
-        spans.add_slot(0, at.rank, at.rank);
-        stock.set_free(Family::of(last), spans);
+        a.leave_free(&[last]);
         let (key, labels, claim) = (ServiceKey::new("n", "s"), Labels::new(), alone(&[80]));
         let request = Request {
             service: &key,
