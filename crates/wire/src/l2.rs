@@ -25,6 +25,7 @@ mod mac;
 pub mod ndp;
 mod notice;
 mod pace;
+mod pending;
 mod probe;
 mod recent;
 mod responder;
@@ -48,6 +49,7 @@ use announcer::Announcer;
 use conflict::Conflicts;
 use fellows::Fellows;
 use groups::Groups;
+use pending::Pending;
 use probe::Prober;
 use recent::Recent;
 use rng::Rng;
@@ -115,6 +117,8 @@ struct Port {
     link: Link,
     announcer: Announcer,
     recent: Recent,
+    /// The value of [`L2::linked`] it came with.
+    born: u64,
 }
 
 /// The layer-2 machine of one node.
@@ -128,6 +132,11 @@ pub struct L2 {
     node: String,
     nodes: BTreeMap<String, Vec<IpAddr>>,
     addresses: BTreeMap<IpAddr, Address>,
+    /// Counts changes of the links that addresses have to follow.
+    linked: u64,
+    /// Counts changes of the set of addresses answered.
+    answering: u64,
+    pending: Pending,
     /// The end of probing, withholding and yielding.
     phases: Timers<IpAddr>,
     refreshes: Timers<IpAddr>,
@@ -151,6 +160,9 @@ impl L2 {
             node: String::new(),
             nodes: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            linked: 0,
+            answering: 0,
+            pending: Pending::default(),
             phases: Timers::default(),
             refreshes: Timers::default(),
             prober: Prober::new(options.pace),
@@ -170,15 +182,22 @@ impl L2 {
         }
     }
 
-    /// The deadline of [`Self::poll_timeout`] has come; calling early or late does no harm.
+    /// The deadline of [`Self::poll_timeout`] has come; calling early or late does no harm. What
+    /// takes longer than some 100 µs is done in part, and the deadline stays in the past.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.phases_due(now);
-        while let Some(ip) = self.refreshes.pop_due(now) {
+        let mut budget = self.budget();
+        self.phases_due(&mut budget, now);
+        self.conflicts_due(&mut budget, now);
+        while budget.is_left()
+            && let Some(ip) = self.refreshes.pop_due(now)
+        {
+            budget.change();
+            self.catch_up(ip, now);
             self.refresh_due(ip, now);
         }
+        self.apply(&mut budget, now);
         self.admit_probes(now);
         self.ask_fellows(now);
-        self.conflicts_due(now);
         self.pump(now);
     }
 
@@ -192,6 +211,7 @@ impl L2 {
         let announcers = self.ports.values().map(|port| port.announcer.next());
         announcers
             .chain([
+                self.pending.next(),
                 self.phases.next(),
                 self.refreshes.next(),
                 self.prober.next(),
@@ -209,9 +229,19 @@ impl L2 {
             .map(|(&ip, address)| (ip, address.state(), &address.counters))
     }
 
+    /// Rises whenever the set of addresses that are answered changes ([`State::is_answered`]).
+    pub fn answering_generation(&self) -> u64 {
+        self.answering
+    }
+
     /// Frames not answered, by cause.
     pub fn drops(&self) -> &BTreeMap<Drop, u64> {
         &self.drops
+    }
+
+    /// Rises whenever [`Self::conflicts`] changes.
+    pub fn conflicts_generation(&self) -> u64 {
+        self.conflicts.changes
     }
 
     /// Every conflict known now.

@@ -18,6 +18,16 @@ pub enum State {
     Yielding,
 }
 
+impl State {
+    /// Whether questions for it are answered, at least on some of its links.
+    pub fn is_answered(self) -> bool {
+        match self {
+            Self::Active | Self::Yielding => true,
+            Self::Probing | Self::Withheld => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Its turn to be probed hasn't come.
@@ -40,6 +50,8 @@ pub(super) struct Address {
     pub(super) phase: Phase,
     /// Links it is on: they speak its family and the entry admits them.
     pub(super) on: BTreeSet<u32>,
+    /// Which links that was said of, see [`super::L2::handle_links`].
+    pub(super) linked: u64,
     pub(super) counters: Counters,
     /// Time until the next probe of a withheld address.
     pub(super) backoff: Duration,
@@ -57,6 +69,13 @@ impl Address {
             Phase::Withheld => State::Withheld,
             Phase::Yielding { .. } => State::Yielding,
         }
+    }
+
+    /// Changes the phase, and counts if that changes whether it is answered.
+    pub(super) fn enter(&mut self, phase: Phase, changes: &mut u64) {
+        let before = self.state().is_answered();
+        self.phase = phase;
+        *changes += u64::from(self.state().is_answered() != before);
     }
 
     /// Whether a question heard on `link` is answered.

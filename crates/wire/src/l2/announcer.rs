@@ -134,9 +134,11 @@ impl Announcer {
         }
     }
 
-    /// The next frame, if one is due and the pace allows it.
-    pub(super) fn next_frame(&mut self, now: Instant) -> Option<(IpAddr, Half)> {
-        let due = !self.fresh.is_empty() || self.timed.next().is_some_and(|at| at <= now);
+    /// The next frame, if one is due and the pace allows it; only a first one while `gaining`,
+    /// when more gains follow whose first frames go before everything else.
+    pub(super) fn next_frame(&mut self, gaining: bool, now: Instant) -> Option<(IpAddr, Half)> {
+        let timed = || !gaining && self.timed.first_due(now).is_some();
+        let due = !self.fresh.is_empty() || timed();
         if !due || !self.pace.take(now) {
             return None;
         }

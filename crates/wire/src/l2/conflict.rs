@@ -10,6 +10,7 @@ use super::address::Phase;
 use super::fellows::{Question, Whose};
 use super::mac::Mac;
 use super::notice::{Conflict, Notice};
+use super::pending::Budget;
 use super::say::To;
 use super::table::Policy;
 use super::timers::Timers;
@@ -77,6 +78,8 @@ pub(super) struct Conflicts {
     proxies: BTreeMap<(u32, IpAddr), Key>,
     unverified: BTreeSet<Key>,
     forget: Timers<Key>,
+    /// Counts changes of what [`Self::all`] says.
+    pub(super) changes: u64,
 }
 
 impl Conflicts {
@@ -99,6 +102,7 @@ impl Conflicts {
     fn remove(&mut self, key: Key) -> Option<Conflict> {
         self.checks.cancel(key);
         let known = self.known.remove(&key)?;
+        self.changes += 1;
         if let Some(asked) = known.asked {
             self.proxies.remove(&(key.link, asked));
         }
@@ -126,6 +130,7 @@ impl L2 {
         if self.macs.contains(&mac) {
             return;
         }
+        self.catch_up(ip, now);
         if self.fellows.heard(link, ip, mac, now) {
             self.judge_unverified(now);
             self.pump(now);
@@ -213,6 +218,7 @@ impl L2 {
                 self.say_question(key.link, unused, To::Everyone, now);
             }
             self.conflicts.known.insert(key, known);
+            self.conflicts.changes += 1;
             self.conflicts.checks.set(key, now + RECHECK);
         }
         self.apply_policy(key, now);
@@ -252,6 +258,7 @@ impl L2 {
             && !known.proxy_arp
         {
             known.proxy_arp = true;
+            self.conflicts.changes += 1;
             let conflict = known.conflict(key);
             self.tell(Notice::Conflict(conflict));
         }
@@ -282,6 +289,7 @@ impl L2 {
             };
             let taken = candidate == ip
                 || self.addresses.contains_key(&candidate)
+                || self.pending.wants(candidate)
                 || self.fellows.has(link, candidate)
                 || port.recent.last(candidate).is_some()
                 || port.link.addresses.iter().any(|&(own, _)| own == candidate)
@@ -307,6 +315,7 @@ impl L2 {
     pub(super) fn judge_unverified(&mut self, now: Instant) {
         let doubts: Vec<Key> = self.conflicts.unverified.iter().copied().collect();
         for key in doubts {
+            self.catch_up(key.ip, now);
             let ours = self
                 .addresses
                 .get(&key.ip)
@@ -320,11 +329,18 @@ impl L2 {
     }
 
     /// Checks of strangers that are due, and doubts that nobody raised again.
-    pub(super) fn conflicts_due(&mut self, now: Instant) {
-        while let Some(key) = self.conflicts.forget.pop_due(now) {
+    pub(super) fn conflicts_due(&mut self, budget: &mut Budget, now: Instant) {
+        while budget.is_left()
+            && let Some(key) = self.conflicts.forget.pop_due(now)
+        {
+            budget.change();
             self.conflicts.unverified.remove(&key);
         }
-        while let Some(key) = self.conflicts.checks.pop_due(now) {
+        while budget.is_left()
+            && let Some(key) = self.conflicts.checks.pop_due(now)
+        {
+            budget.change();
+            self.catch_up(key.ip, now);
             let Some(known) = self.conflicts.known.get(&key) else {
                 continue;
             };
@@ -374,18 +390,13 @@ impl L2 {
         }
     }
 
-    /// Conflicts on links that went, or that their address is not on any more, are over.
-    pub(super) fn forget_conflicts_off_link(&mut self) {
-        let off: Vec<Key> = self
-            .conflicts
-            .known
-            .keys()
-            .copied()
-            .filter(|key| {
-                self.addresses
-                    .get(&key.ip)
-                    .is_none_or(|address| !address.on.contains(&key.link))
-            })
+    /// Conflicts about an address on links that went, or that it is not on any more, are over.
+    pub(super) fn forget_conflicts_off_link(&mut self, ip: IpAddr) {
+        let on = self.addresses.get(&ip).map(|address| &address.on);
+        let known = self.conflicts.known.range(Key::all_of(ip));
+        let off: Vec<Key> = known
+            .map(|(&key, _)| key)
+            .filter(|key| on.is_none_or(|on| !on.contains(&key.link)))
             .collect();
         for key in off {
             self.clear(key);

@@ -1,8 +1,9 @@
-//! Taking over the desired state: what changed against the last table and the last links.
+//! Taking over the desired state: what a table and a set of links change.
 
-use super::address::{Address, Phase, State};
+use super::address::{Address, Phase};
 use super::announcer::Announcer;
 use super::link::{Link, Links};
+use super::pending::Budget;
 use super::probe::BACKOFF;
 use super::recent::Recent;
 use super::stats::Counters;
@@ -10,115 +11,82 @@ use super::table::{Entry, Policy, Refresh, Table};
 use super::{L2, Output, Port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a yielded address is answered without having heard its successor.
 const YIELD: Duration = Duration::from_secs(1);
 
 impl L2 {
-    /// The table to follow from now on. Unchanged entries are left alone; a raised epoch, a new
-    /// address and a new interface are announced.
-    pub fn handle_table(&mut self, table: Table, now: Instant) {
-        let Table {
-            entries,
-            yielded,
-            fellows,
-            node,
-        } = table;
-        let (left, touched) = self.compare(&entries);
-        for ip in left {
-            self.leave(ip, yielded.contains(&ip), now);
+    /// The table to follow from now on; the newest wins. Unchanged entries are left alone; a
+    /// raised epoch, a new address and a new interface are announced.
+    ///
+    /// A small change is made at once, a big one a slice at each [`Self::handle_timeout`], which
+    /// [`Self::poll_timeout`] asks for at once until everything is done. What is heard meanwhile
+    /// is answered as if everything were done already.
+    pub fn handle_table(&mut self, table: Arc<Table>, now: Instant) {
+        let news = (&table.node, &table.fellows) != (&self.node, &self.nodes);
+        if news {
+            self.node.clone_from(&table.node);
+            self.nodes.clone_from(&table.fellows);
         }
-        for ip in touched {
-            let Some(entry) = entries.get(&ip).cloned() else {
-                continue;
-            };
-            if self.addresses.contains_key(&ip) {
-                self.update(ip, entry, now);
-            } else {
-                self.gain(ip, entry, now);
-            }
-        }
-        if (&node, &fellows) != (&self.node, &self.nodes) {
-            self.node = node;
-            self.nodes = fellows;
+        self.pending.replace(table);
+        self.pending.restart(now);
+        if news {
             self.set_fellows(now);
         }
+        let mut budget = self.budget();
+        self.apply(&mut budget, now);
         self.settle(now);
     }
 
-    /// The node's interfaces from now on.
+    /// The node's interfaces from now on. The addresses are put on them like a table is applied.
     pub fn handle_links(&mut self, links: Links, now: Instant) {
         if links == self.links {
             return;
         }
         let same = links.usable == self.links.usable;
-        let usable: BTreeMap<u32, Link> = links
-            .usable
-            .iter()
-            .map(|link| (link.index, link.clone()))
-            .collect();
         self.macs = links.macs.clone();
-        self.macs.extend(usable.values().map(|link| link.mac));
+        self.macs.extend(links.usable.iter().map(|link| link.mac));
         self.links = links;
         if same {
             return;
         }
-        // A link with another MAC is another link: everyone has to be told.
-        let gone: Vec<u32> = self
-            .ports
-            .iter()
-            .filter(|(index, port)| {
-                usable
-                    .get(index)
-                    .is_none_or(|link| link.mac != port.link.mac)
-            })
-            .map(|(&index, _)| index)
-            .collect();
-        for index in gone {
-            self.ports.remove(&index);
+        if self.replace_ports() {
+            self.pending.restart(now);
         }
-        let known: Vec<IpAddr> = self.addresses.keys().copied().collect();
-        for &ip in &known {
-            self.relink(ip, now);
-        }
-        for (index, link) in usable {
-            let options = self.options;
-            let port = self.ports.entry(index).or_insert_with(|| Port {
-                link: link.clone(),
-                announcer: Announcer::new(options.pace, options.schedule),
-                recent: Recent::default(),
-            });
-            port.link = link;
-        }
-        for ip in known {
-            self.relink(ip, now);
-        }
-        self.forget_conflicts_off_link();
         self.set_fellows(now);
+        let mut budget = self.budget();
+        self.apply(&mut budget, now);
         self.settle(now);
     }
 
-    /// Addresses that left and entries that are new or changed: one walk along both, because
-    /// answers wait for it and most tables change little.
-    fn compare(&self, entries: &BTreeMap<IpAddr, Entry>) -> (Vec<IpAddr>, Vec<IpAddr>) {
-        let (mut left, mut touched) = (Vec::new(), Vec::new());
-        let mut known = self.addresses.iter().peekable();
-        for (ip, entry) in entries {
-            while let Some((&gone, _)) = known.next_if(|&(old, _)| old < ip) {
-                left.push(gone);
-            }
-            let same = known
-                .next_if(|&(old, _)| old == ip)
-                .is_some_and(|(_, address)| {
-                    address.entry == *entry && address.state() != State::Yielding
-                });
-            if !same {
-                touched.push(*ip);
-            }
+    /// Brings the ports in line with the links; whether addresses have to move.
+    fn replace_ports(&mut self) -> bool {
+        let shapes = |links: &[Link]| links.iter().map(Link::shape).collect::<BTreeSet<_>>();
+        let before: Vec<Link> = self.ports.values().map(|port| port.link.clone()).collect();
+        let moved = shapes(&before) != shapes(&self.links.usable);
+        self.linked += u64::from(moved);
+        let usable: BTreeMap<u32, &Link> = self.links.usable.iter().map(|l| (l.index, l)).collect();
+        // A link with another MAC is another link: everyone has to be told.
+        self.ports.retain(|index, port| {
+            let link = usable.get(index);
+            link.is_some_and(|link| link.mac == port.link.mac)
+        });
+        for (index, link) in usable {
+            let port = self.ports.entry(index).or_insert_with(|| Port {
+                link: link.clone(),
+                announcer: Announcer::new(self.options.pace, self.options.schedule),
+                recent: Recent::default(),
+                born: self.linked,
+            });
+            port.link.clone_from(link);
         }
-        left.extend(known.map(|(&gone, _)| gone));
-        (left, touched)
+        moved
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        Budget::new(self.ports.len())
     }
 
     fn settle(&mut self, now: Instant) {
@@ -133,12 +101,13 @@ impl L2 {
         self.judge_unverified(now);
     }
 
-    fn gain(&mut self, ip: IpAddr, entry: Entry, now: Instant) {
+    pub(super) fn gain(&mut self, ip: IpAddr, entry: Entry, now: Instant) {
         let probe = entry.probe;
         let address = Address {
             entry,
             phase: Phase::Queued,
             on: BTreeSet::new(),
+            linked: self.linked,
             counters: Counters::default(),
             backoff: BACKOFF,
             probed_by: None,
@@ -154,7 +123,7 @@ impl L2 {
         }
     }
 
-    fn update(&mut self, ip: IpAddr, entry: Entry, now: Instant) {
+    pub(super) fn update(&mut self, ip: IpAddr, entry: Entry, now: Instant) {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
@@ -167,7 +136,6 @@ impl L2 {
         let phase = address.phase.clone();
         if before.interfaces != address.entry.interfaces {
             self.relink(ip, now);
-            self.forget_conflicts_off_link();
         }
         match phase {
             Phase::Yielding { .. } => self.activate(ip, now),
@@ -184,20 +152,20 @@ impl L2 {
         }
     }
 
-    fn leave(&mut self, ip: IpAddr, yielded: bool, now: Instant) {
+    /// The address left the table at `since`.
+    pub(super) fn leave(&mut self, ip: IpAddr, yielded: bool, since: Instant) {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
         match (&address.phase, yielded) {
             (Phase::Yielding { .. }, true) => {}
             (Phase::Active, true) => {
-                address.phase = Phase::Yielding {
-                    heard: BTreeSet::new(),
-                };
+                let heard = BTreeSet::new();
+                address.enter(Phase::Yielding { heard }, &mut self.answering);
                 self.silence(ip);
                 self.clear_conflicts(ip);
                 self.forget_doubts(ip);
-                self.phases.set(ip, now + YIELD);
+                self.phases.set(ip, since + YIELD);
             }
             (
                 Phase::Queued
@@ -220,6 +188,7 @@ impl L2 {
         let Some(address) = self.addresses.remove(&ip) else {
             return;
         };
+        self.answering += u64::from(address.state().is_answered());
         for link in address.on {
             if let Some(group) = self.groups.remove(link, ip) {
                 self.outputs.push_back(Output::Leave { link, group });
@@ -236,7 +205,7 @@ impl L2 {
     }
 
     /// Puts an address on the links it belongs on now, and takes it off the others.
-    fn relink(&mut self, ip: IpAddr, now: Instant) {
+    pub(super) fn relink(&mut self, ip: IpAddr, now: Instant) {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
@@ -247,8 +216,16 @@ impl L2 {
             .filter(|link| link.speaks_for(ip) && address.entry.interfaces.admits(&link.name))
             .map(|link| link.index)
             .collect();
-        let before = std::mem::replace(&mut address.on, on.clone());
-        for &link in before.difference(&on) {
+        // A link that came meanwhile, if only with another MAC, is not the one it was on.
+        let seen = std::mem::replace(&mut address.linked, self.linked);
+        let (before, lost): (BTreeSet<u32>, BTreeSet<u32>) =
+            std::mem::replace(&mut address.on, on.clone())
+                .into_iter()
+                .partition(|link| {
+                    on.contains(link) && self.ports.get(link).is_some_and(|p| p.born <= seen)
+                });
+        let was_nowhere = before.is_empty() && lost.is_empty();
+        for link in lost {
             if let Some(port) = self.ports.get_mut(&link) {
                 port.announcer.cancel(ip);
             }
@@ -265,7 +242,9 @@ impl L2 {
                 port.announcer.gained(ip, asked, now);
             }
         }
-        if address.phase == Phase::Queued && before.is_empty() && !on.is_empty() {
+        let waited = address.phase == Phase::Queued && was_nowhere && !on.is_empty();
+        self.forget_conflicts_off_link(ip);
+        if waited {
             self.queue_probe(ip, now);
         }
     }

@@ -158,6 +158,16 @@ impl Link {
         }
     }
 
+    /// What decides which addresses are on it.
+    pub(super) fn shape(&self) -> (u32, String, Mac, bool, bool) {
+        let (arp, ndp) = match self.speaks {
+            Speaks::Arp => (true, false),
+            Speaks::Ndp(_) => (false, true),
+            Speaks::Both(_) => (true, true),
+        };
+        (self.index, self.name.clone(), self.mac, arp, ndp)
+    }
+
     /// The address Neighbour Discovery is spoken from.
     pub fn link_local(&self) -> Option<Ipv6Addr> {
         match self.speaks {

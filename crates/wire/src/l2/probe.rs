@@ -9,6 +9,7 @@
 use super::L2;
 use super::address::Phase;
 use super::pace::Pace;
+use super::pending::Budget;
 use super::table::Policy;
 use super::timers::Timers;
 use std::net::IpAddr;
@@ -71,7 +72,7 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
-        address.phase = Phase::Queued;
+        address.enter(Phase::Queued, &mut self.answering);
         self.phases.cancel(ip);
         self.prober.cancel(ip);
         if address.on.is_empty() {
@@ -94,26 +95,38 @@ impl L2 {
             let Some(ip) = self.prober.queue.pop_due(now) else {
                 return;
             };
-            if let Some(address) = self.addresses.get_mut(&ip) {
+            self.catch_up(ip, now);
+            if let Some(address) = self.addresses.get_mut(&ip)
+                && address.phase == Phase::Queued
+            {
+                self.prober.cancel(ip);
                 address.phase = Phase::Probing { sent: 0 };
                 self.probe_step(ip, now);
             }
         }
     }
 
-    /// Ends and steps of phases that are due.
-    pub(super) fn phases_due(&mut self, now: Instant) {
-        while let Some(ip) = self.phases.pop_due(now) {
-            let Some(address) = self.addresses.get(&ip) else {
-                continue;
-            };
-            match address.phase {
-                Phase::Queued => self.activate(ip, now),
-                Phase::Probing { .. } => self.probe_step(ip, now),
-                Phase::Withheld => self.queue_probe(ip, now),
-                Phase::Yielding { .. } => self.remove(ip),
-                Phase::Active => {}
-            }
+    /// Ends and steps of phases that are due, as far as the budget goes.
+    pub(super) fn phases_due(&mut self, budget: &mut Budget, now: Instant) {
+        while budget.is_left()
+            && let Some(ip) = self.phases.first_due(now)
+        {
+            budget.change();
+            self.catch_up(ip, now);
+        }
+    }
+
+    /// The alarm of a phase has gone off.
+    pub(super) fn phase_due(&mut self, ip: IpAddr, now: Instant) {
+        let Some(address) = self.addresses.get(&ip) else {
+            return;
+        };
+        match address.phase {
+            Phase::Queued => self.activate(ip, now),
+            Phase::Probing { .. } => self.probe_step(ip, now),
+            Phase::Withheld => self.queue_probe(ip, now),
+            Phase::Yielding { .. } => self.remove(ip),
+            Phase::Active => {}
         }
     }
 
@@ -147,7 +160,7 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
-        address.phase = Phase::Active;
+        address.enter(Phase::Active, &mut self.answering);
         address.backoff = BACKOFF;
         self.announce(ip, now);
         self.arm_refresh(ip, now);
@@ -160,7 +173,7 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
-        address.phase = Phase::Withheld;
+        address.enter(Phase::Withheld, &mut self.answering);
         let wait = self.rng.jitter(address.backoff);
         address.backoff = (address.backoff * 2).min(BACKOFF_MAX);
         self.phases.set(ip, now + wait);

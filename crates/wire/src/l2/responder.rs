@@ -93,6 +93,7 @@ impl L2 {
     /// `mac` tests `ip` before using it: while we test it ourselves he wants the same address
     /// (RFC 5227 §2.1.1, RFC 4862 §5.4.3); otherwise the answer defends it.
     fn hear_probe(&mut self, index: u32, ip: IpAddr, mac: Mac, now: Instant) {
+        self.catch_up(ip, now);
         let probing = self
             .addresses
             .get(&ip)
@@ -109,6 +110,7 @@ impl L2 {
         question: &Question,
         now: Instant,
     ) -> Result<(), Drop> {
+        self.catch_up(ip, now);
         let port = self.ports.get_mut(&index).ok_or(Drop::UnusableLink)?;
         if !port.link.speaks_for(ip) {
             return Err(Drop::UnusableLink);

@@ -10,6 +10,9 @@ use super::{L2, Output};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
+/// Unasked frames made in one call.
+const FRAMES: u32 = 64;
+
 impl L2 {
     pub(super) fn send(&mut self, link: u32, frame: Vec<u8>) {
         self.outputs.push_back(Output::Send { link, frame });
@@ -26,13 +29,22 @@ impl L2 {
             .unwrap_or_default()
     }
 
-    /// Sends what is due and what the pace allows, on every link.
+    /// Sends what is due and what the pace allows, on every link; what is too much for one call
+    /// is left to the next.
     pub(super) fn pump(&mut self, now: Instant) {
+        let gaining = self.pending.next().is_some();
+        let mut left = FRAMES;
         for (&index, port) in &mut self.ports {
-            while let Some((ip, half)) = port.announcer.next_frame(now) {
+            while left > 0
+                && let Some((ip, half)) = port.announcer.next_frame(gaining, now)
+            {
+                left -= 1;
                 let Some(address) = self.addresses.get_mut(&ip) else {
                     continue;
                 };
+                if !self.pending.admits(ip, &port.link.name) {
+                    continue;
+                }
                 if let Some(frame) = gratuitous(&port.link, ip, half) {
                     address.counters.gratuitous_sent += 1;
                     self.outputs.push_back(Output::Send { link: index, frame });

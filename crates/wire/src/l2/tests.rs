@@ -6,6 +6,7 @@ use super::*;
 use crate::l2::ethernet::{Frame, Payload};
 use crate::l2::link::Speaks;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod announcing;
@@ -232,7 +233,7 @@ impl World {
     /// One with this table on one link, after its announcements.
     pub(super) fn settled(table: Table) -> Self {
         let mut world = Self::new(&[link(1)]);
-        world.l2.handle_table(table, world.now);
+        world.table(table);
         world.run(Duration::from_secs(30));
         world.notices.clear();
         world
@@ -258,7 +259,15 @@ impl World {
     }
 
     pub(super) fn table(&mut self, table: Table) {
-        self.l2.handle_table(table, self.now);
+        self.l2.handle_table(Arc::new(table), self.now);
+        self.work();
+    }
+
+    /// Lets the machine finish what it does in slices.
+    pub(super) fn work(&mut self) {
+        while self.l2.pending.next().is_some() {
+            self.l2.handle_timeout(self.now);
+        }
     }
 
     /// Runs the clock on, stopping at each deadline; what was sent with its time in ms.
@@ -285,11 +294,13 @@ impl World {
         }
     }
 
-    /// Whether a deadline in the past goes away when it is handled.
+    /// Whether a deadline in the past goes away when it is handled, if a slice at a time.
     fn progress(&self, due: Instant) -> bool {
         let mut copy = self.l2.clone();
-        copy.handle_timeout(self.now);
-        copy.poll_timeout() != Some(due)
+        (0..10_000).any(|_| {
+            copy.handle_timeout(self.now);
+            copy.poll_timeout() != Some(due)
+        })
     }
 
     pub(super) fn state(&self, of: IpAddr) -> Option<State> {

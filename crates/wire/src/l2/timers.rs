@@ -39,12 +39,20 @@ impl<K: Ord + Copy> Timers<K> {
         self.order.first().map(|&(at, _)| at)
     }
 
+    /// Whether the alarm of `key` is due.
+    pub(super) fn is_due(&self, key: K, now: Instant) -> bool {
+        self.at.get(&key).is_some_and(|&at| at <= now)
+    }
+
+    /// The earliest alarm that is due.
+    pub(super) fn first_due(&self, now: Instant) -> Option<K> {
+        let &(at, key) = self.order.first()?;
+        (at <= now).then_some(key)
+    }
+
     /// Takes the earliest alarm that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let &(at, key) = self.order.first()?;
-        if at > now {
-            return None;
-        }
+        let key = self.first_due(now)?;
         self.cancel(key);
         Some(key)
     }
