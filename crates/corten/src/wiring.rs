@@ -10,15 +10,17 @@ mod told;
 use crate::cli::{Listen, RunArgs};
 use crate::core::{Core, Outcome};
 use crate::questions::{Question, Questions};
+use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2::{self, Observed};
 use anyhow::Context as _;
 use corten_cluster::directory::{Directory, Options, Role};
-use corten_engine::advertise::l2::L2Table;
 use corten_engine::names::NodeName;
 use corten_engine::speaker::Input;
 use corten_host::notify::{Notifier, Watchdog};
+use corten_wire::l2::Table;
 use futures_util::future::Either;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -104,7 +106,7 @@ impl Signals {
 
 /// The wire thread, from outside.
 struct Wire {
-    table: watch::Sender<Option<L2Table>>,
+    table: watch::Sender<Option<Arc<Table>>>,
     observed: watch::Receiver<Observed>,
     queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
     stop: oneshot::Sender<()>,
@@ -129,7 +131,6 @@ impl Wire {
             stop: stop_rx,
         };
         let config = l2::Config {
-            node: NodeName(args.node.clone()),
             exclusions,
             gratuitous_rate: args.gratuitous_rate,
             assign: args.assign,
@@ -179,7 +180,7 @@ fn seed() -> u64 {
 pub(crate) struct FactsSide {
     pub(crate) core: Core,
     pub(crate) directory: Directory,
-    table: watch::Sender<Option<L2Table>>,
+    table: watch::Sender<Option<Arc<Table>>>,
     pub(crate) wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
     pub(crate) started: Instant,
     pub(crate) args: RunArgs,
@@ -262,7 +263,9 @@ impl FactsSide {
         }
         loop {
             if let Some(table) = outcome.table {
-                self.table.send_replace(Some(table));
+                // Converted, and the one before dropped, where no answer waits for it.
+                let table = convert::table(table, &self.args.node);
+                self.table.send_replace(Some(Arc::new(table)));
             }
             if outcome.assignments.is_empty() {
                 return;

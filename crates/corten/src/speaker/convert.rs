@@ -3,34 +3,33 @@
 use crate::report::Interface;
 use corten_engine::advertise::l2 as decision;
 use corten_engine::config::{ConflictPolicy, Filter, Refresh};
-use corten_engine::names::NodeName;
 use corten_engine::speaker::LinkState;
 use corten_wire::l2 as wire;
 
 /// The engine's table in the wire's words.
-pub(crate) fn table(table: &decision::L2Table, node: &NodeName) -> wire::Table {
+pub(crate) fn table(table: decision::L2Table, node: &str) -> wire::Table {
     wire::Table {
         entries: table
             .entries
-            .iter()
-            .map(|(ip, e)| (*ip, entry(e)))
+            .into_iter()
+            .map(|(ip, e)| (ip, entry(e)))
             .collect(),
-        yielded: table.yielded.clone(),
+        yielded: table.yielded,
         fellows: table
             .fellows
-            .iter()
-            .map(|(n, ips)| (n.0.clone(), ips.clone()))
+            .into_iter()
+            .map(|(n, ips)| (n.0, ips))
             .collect(),
-        node: node.0.clone(),
+        node: node.to_owned(),
     }
 }
 
-fn entry(entry: &decision::L2Entry) -> wire::Entry {
+fn entry(entry: decision::L2Entry) -> wire::Entry {
     wire::Entry {
         epoch: entry.epoch,
-        interfaces: match &entry.interfaces {
+        interfaces: match entry.interfaces {
             Filter::Any => wire::Interfaces::Any,
-            Filter::Only(names) => wire::Interfaces::Named(names.clone()),
+            Filter::Only(names) => wire::Interfaces::Named(names),
         },
         conflict: match entry.conflict {
             ConflictPolicy::Report => wire::Policy::Report,

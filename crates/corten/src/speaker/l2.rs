@@ -9,8 +9,7 @@ use super::assigned::Assigned;
 use super::convert;
 use super::exclusions::Exclusions;
 use crate::report;
-use corten_engine::advertise::l2::{Conflict, L2Table};
-use corten_engine::names::NodeName;
+use corten_engine::advertise::l2::Conflict;
 use corten_engine::speaker::LinkState;
 use corten_host::netlink::LinkMonitor;
 use corten_wire::l2 as wire;
@@ -18,6 +17,7 @@ use sockets::Sockets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
@@ -27,7 +27,6 @@ const BURST: usize = 64;
 
 /// What the driver is told once.
 pub(crate) struct Config {
-    pub(crate) node: NodeName,
     pub(crate) exclusions: Exclusions,
     pub(crate) gratuitous_rate: NonZeroU32,
     pub(crate) assign: bool,
@@ -37,7 +36,7 @@ pub(crate) struct Config {
 /// How the driver is reached.
 pub(crate) struct Ports {
     /// The desired table; `None` until something was decided.
-    pub(crate) table: watch::Receiver<Option<L2Table>>,
+    pub(crate) table: watch::Receiver<Option<Arc<wire::Table>>>,
     /// What was observed.
     pub(crate) observed: watch::Sender<Observed>,
     /// Questions about frames.
@@ -89,24 +88,28 @@ pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()
                 Ok(length) => driver.burst(index, &mut buffer, length),
                 Err(error) => driver.sockets.failed(index, &error),
             },
-            () = until(deadline) => driver.machine.handle_timeout(Instant::now()),
+            () = until(deadline) => {}
             links = monitor.next() => driver.links(&links?)?,
             changed = ports.table.changed() => {
                 changed?;
-                driver.table(ports.table.borrow_and_update().as_ref());
+                let table = ports.table.borrow_and_update().clone();
+                driver.table(table);
             }
             Some(reply) = ports.queries.recv() => {
                 // Whoever asked may have gone; that's theirs.
                 let _gone = reply.send(driver.snapshot());
             }
-            _ = renewal.tick(), if driver.assigned.is_on() => driver.assigned.renew(),
+            _ = renewal.tick(), if driver.assigned.is_on() => driver.renew(),
         }
+        driver.due();
         driver.settle(&ports.observed);
     }
 }
 
 async fn until(deadline: Option<Instant>) {
     match deadline {
+        // What is due goes on a slice at a time; frames and whatever else came go in between.
+        Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
@@ -116,10 +119,19 @@ struct Driver {
     machine: wire::L2,
     sockets: Sockets,
     assigned: Assigned,
-    node: NodeName,
     exclusions: Exclusions,
     links: BTreeMap<u32, String>,
     observed: Observed,
+    /// Whether `observed` says something new of the links.
+    relinked: bool,
+    known: Known,
+}
+
+/// What of the machine's was passed on last, by its generations; unset when it has to be again.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    answered: Option<u64>,
+    conflicts: Option<u64>,
 }
 
 impl Driver {
@@ -133,10 +145,11 @@ impl Driver {
             machine: wire::L2::new(options),
             sockets: Sockets::default(),
             assigned: Assigned::open(config.assign)?,
-            node: config.node,
             exclusions: config.exclusions,
             links: BTreeMap::new(),
             observed: Observed::default(),
+            relinked: false,
+            known: Known::default(),
         })
     }
 
@@ -152,11 +165,24 @@ impl Driver {
         }
     }
 
-    fn table(&mut self, table: Option<&L2Table>) {
+    fn table(&mut self, table: Option<Arc<wire::Table>>) {
         if let Some(table) = table {
-            self.machine
-                .handle_table(convert::table(table, &self.node), Instant::now());
+            self.machine.handle_table(table, Instant::now());
         }
+    }
+
+    /// Does a slice of what is due, whatever came: frames in plenty don't keep it waiting.
+    fn due(&mut self) {
+        let now = Instant::now();
+        if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+        }
+    }
+
+    /// Starts the lifetimes of assigned addresses anew, and tries those again that couldn't be.
+    fn renew(&mut self) {
+        self.assigned.renew();
+        self.known = Known::default();
     }
 
     fn links(&mut self, links: &[corten_host::netlink::Link]) -> anyhow::Result<()> {
@@ -175,29 +201,31 @@ impl Driver {
             .collect();
         self.sockets.sync(&self.links.keys().copied().collect())?;
         self.machine.handle_links(usable, Instant::now());
+        self.relinked = true;
         Ok(())
     }
 
     /// Brings the world in line with the machine: addresses that traffic can be accepted for
     /// first, then what is said on the LAN, then what others may know.
     fn settle(&mut self, observed: &watch::Sender<Observed>) {
-        if self.assigned.is_on() {
-            let answered = self
-                .machine
-                .addresses()
-                .filter(|(_, state, _)| match state {
-                    wire::State::Active | wire::State::Yielding => true,
-                    wire::State::Probing | wire::State::Withheld => false,
-                });
+        let now = Known {
+            answered: Some(self.machine.answering_generation()),
+            conflicts: Some(self.machine.conflicts_generation()),
+        };
+        let before = std::mem::replace(&mut self.known, now);
+        let relinked = std::mem::take(&mut self.relinked);
+        if self.assigned.is_on() && now.answered != before.answered {
+            let all = self.machine.addresses();
+            let answered = all.filter(|(_, state, _)| state.is_answered());
             self.assigned.sync(&answered.map(|(ip, _, _)| ip).collect());
         }
         self.flush();
-        self.observed.conflicts = self
-            .machine
-            .conflicts()
-            .iter()
-            .map(convert::conflict)
-            .collect();
+        if now.conflicts != before.conflicts {
+            let conflicts = self.machine.conflicts();
+            self.observed.conflicts = conflicts.iter().map(convert::conflict).collect();
+        } else if !relinked {
+            return;
+        }
         observed.send_if_modified(|known| {
             let changed = *known != self.observed;
             if changed {
