@@ -14,6 +14,7 @@ mod answering;
 mod anything;
 mod conflicts;
 mod probing;
+mod slicing;
 mod yielding;
 
 pub(super) const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
