@@ -4,7 +4,8 @@ use super::mac::Mac;
 use super::{arp, ethernet, ndp};
 use std::time::Instant;
 
-/// What happened to one address since it was gained (`spec/metallb.md` §5.4).
+/// What happened to one address since it was gained (`spec/metallb.md` §5.4). Kept while the
+/// address is in the table or yielded; a gain after that starts at zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Valid requests for it on its interfaces.
