@@ -17,8 +17,9 @@ test: lint ## every check and every test
 
 demo: ## three nodes, two LANs, a dozen Services: watch them work
 	@lab/setup.sh net
-	@$(CARGO) build --quiet --locked --profile lab --package corten --package corten-lab --bins
-	@target/lab/corten-demo
+	@echo "building (some minutes the first time)"
+	@$(CARGO) build --quiet --locked --workspace --bins
+	@target/debug/corten-demo
 
 bench: ## memory, start, latency; allocation and election
 	@lab/setup.sh net musl

@@ -2,7 +2,7 @@
 
 use super::{Explained, Frames, LastAnswer};
 use corten_engine::advertise::l2::{Home, Verdict};
-use corten_engine::explain::{Explanation, InterfaceState, NodeReport};
+use corten_engine::explain::{Allocation, Explanation, InterfaceState, NodeReport};
 use std::fmt;
 
 impl fmt::Display for Explained {
@@ -44,7 +44,12 @@ fn addresses(f: &mut fmt::Formatter<'_>, e: &Explanation) -> fmt::Result {
     } else {
         list.join(", ")
     };
-    writeln!(f, "Addresses: {list} ({})", e.allocation)?;
+    // Where they come from is news only when there are none.
+    if e.allocation == Allocation::Elsewhere && !e.addresses.is_empty() {
+        writeln!(f, "Addresses: {list}")?;
+    } else {
+        writeln!(f, "Addresses: {list} ({})", e.allocation)?;
+    }
     match &e.pool {
         Home::Pool(name) => writeln!(f, "Pool:      {name}"),
         Home::Nowhere => writeln!(f, "Pool:      none"),
