@@ -8,6 +8,7 @@
 //! something up.
 
 mod decide;
+mod doubts;
 mod state;
 
 pub use state::{AllocationReason, AllocationState};
@@ -18,7 +19,8 @@ use crate::facts::{Changes, Class, Facts, Ingress, Service};
 use crate::names::{PoolName, ServiceKey};
 use crate::rejection::Kind;
 use corten_api::pool::IPAddressPoolStatus;
-use decide::{Case, Doubts, Held};
+use decide::{Case, Held};
+use doubts::Doubts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Kinds that must be listed before anything is decided.

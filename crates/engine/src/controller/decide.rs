@@ -4,47 +4,16 @@
 //! to be illegal: it is kept. It is given up only for a reason that holds whatever those pools
 //! say, such as the Service asking for an accepted pool instead, and only for a new address.
 
+use super::doubts::Doubts;
 use super::state::{AllocationReason, AllocationState};
 use crate::allocate::{Allocator, Choice, Claim, Refusal, Request, Tenure, Wanted, list};
 use crate::config::Coverage;
 use crate::event::{EventRecord, Severity};
-use crate::facts::{Facts, Families, FamilyPolicy, Requested, Service};
+use crate::facts::{Families, FamilyPolicy, Requested, Service};
 use crate::ip::Family;
 use crate::names::PoolName;
-use crate::rejection::{Kind, Subject};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-
-/// What isn't known about pools.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Doubts {
-    /// Whether the accepted pools are all there are.
-    pub(super) pools: Coverage,
-    /// Whether a Namespace, and with it what pools select by, can't be read.
-    pub(super) namespaces: bool,
-}
-
-impl Doubts {
-    /// What isn't known now.
-    pub(super) fn of(facts: &Facts) -> Self {
-        let hides_namespace = |subject: &Subject| match subject {
-            Subject::Object(object) => object.kind == Kind::Namespace,
-            Subject::Unidentified => true,
-        };
-        Self {
-            pools: facts.config.coverage.clone(),
-            namespaces: facts.rejections.iter().any(|r| hides_namespace(&r.subject)),
-        }
-    }
-
-    /// Names of rejected pools, or `None` if every pool is accepted.
-    fn rejected(&self) -> Option<Vec<PoolName>> {
-        match &self.pools {
-            Coverage::Complete => None,
-            Coverage::Incomplete { rejected } => Some(rejected.keys().cloned().collect()),
-        }
-    }
-}
 
 /// What a Service has so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
