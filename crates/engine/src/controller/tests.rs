@@ -1,7 +1,8 @@
 //! Tables for the controller; the property tests against a model are in `tests/controller.rs`.
 
 use super::{Action, AllocationReason, AllocationState, Controller, ControllerOptions};
-use crate::config::{Coverage, Entry, Pool, PoolScope, RejectedPool};
+use crate::config::selector::Selectors;
+use crate::config::{Coverage, Entry, Filter, Pinning, Pool, PoolScope, RejectedPool};
 use crate::event::{Assignment, EventRecord};
 use crate::facts::{
     Changes, Class, Facts, Families, FamilyPolicy, Ingress, Labels, Origin, Port, Protocol,
@@ -9,7 +10,7 @@ use crate::facts::{
 };
 use crate::ip::Family;
 use crate::names::{PoolName, ServiceKey};
-use crate::rejection::Kind;
+use crate::rejection::{Kind, ObjectRef, Rejection, Subject};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -761,4 +762,148 @@ fn counters_are_written_when_they_change() {
         "a shared address counts once"
     );
     assert_eq!(statuses(&mut w, shared("u", 2)), [(2, 2, 2)]);
+}
+
+#[test]
+fn someone_new_of_an_old_name_is_dealt_with_anew() {
+    let key = ServiceKey::new("ns", "s");
+    let mut w = World::new(&[pool("a", "10.0.0.0/32")]).start();
+    let changed = Changes {
+        services: [key.clone()].into(),
+        ..Changes::default()
+    };
+    // Deleted and made again before its status came back.
+    for _ in 0..2 {
+        w.facts.services.insert(key.clone(), service("s"));
+        w.controller.handle(&w.facts, &changed);
+        let asked = std::iter::from_fn(|| w.controller.poll_action());
+        let asked = asked.filter(|a| matches!(a, Action::Assign { .. }));
+        assert_eq!(asked.count(), 1);
+        w.facts.services.remove(&key);
+        w.controller.handle(&w.facts, &changed);
+    }
+    // Its predecessor's complaint isn't its own.
+    w.apply(service("s"));
+    for _ in 0..2 {
+        w.said();
+        w.apply(service("t"));
+        assert_eq!(w.said().len(), 1);
+        w.delete("t");
+    }
+}
+
+#[test]
+fn an_emptied_status_is_filled_again() {
+    let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
+    w.apply(service("s"));
+    w.edit("s", |s| s.ingress = Ingress::Empty);
+    assert_eq!(w.shows("s"), "10.0.0.0 from a");
+}
+
+#[test]
+fn a_stale_status_of_no_load_balancer_takes_nothing() {
+    let mut w = World::new(&[pool("a", "10.0.0.0/30")])
+        .given(&[
+            with("a", |s| {
+                s.is_load_balancer = false;
+                on_record(s, "10.0.0.1", "a");
+            }),
+            with("b", |s| on_record(s, "10.0.0.1", "a")),
+        ])
+        .start();
+    assert_eq!(
+        (w.shows("a"), w.shows("b")),
+        ("".into(), "10.0.0.1 from a".into())
+    );
+    w.edit("b", |s| s.requested_pool = Some("unknown".into()));
+    assert_eq!(w.shows("b"), "", "every pool is known, and that is none");
+}
+
+#[test]
+fn a_requested_address_stays_alone() {
+    let mut w = World::new(&[pool("a", "10.0.0.0/24")]).start();
+    w.apply(with("s", |s| {
+        s.families = Families::Dual;
+        s.family_policy = FamilyPolicy::PreferDualStack;
+    }));
+    w.edit("s", |s| s.requested = Requested::Addresses(ips("10.0.0.0")));
+    w.pools(&[pool("a", "10.0.0.0/24 fd00::/120")]);
+    assert_eq!(w.shows("s"), "10.0.0.0 from a");
+}
+
+#[test]
+fn the_second_family_is_waited_for() {
+    let prefers = |s: &mut Service| {
+        s.families = Families::Dual;
+        s.family_policy = FamilyPolicy::PreferDualStack;
+    };
+    let mut w = World::new(&[pool("a", "10.0.0.0/24 fd00::/128")]).start();
+    w.apply(with("s", prefers));
+    w.apply(with("t", prefers));
+    assert_eq!(w.shows("t"), "10.0.0.1 from a");
+    w.delete("s");
+    assert_eq!(w.shows("t"), "10.0.0.1 fd00:: from a");
+}
+
+#[test]
+fn doubt_is_about_what_lies_outside_the_accepted_pools() {
+    let outside = |name| with(name, |s| on_record(s, "10.9.0.0", "web"));
+    let mut w = World::new(&[pool("a", "10.0.0.0/30")]).given(&[
+        outside("b"),
+        outside("c"),
+        with("s", |s| on_record(s, "10.0.0.1", "a")),
+    ]);
+    w.facts.config.coverage = Coverage::Incomplete {
+        rejected: [("web".into(), RejectedPool::default())].into(),
+    };
+    let mut w = w.start();
+    let inside = AllocationState::Allocated {
+        pool: "a".into(),
+        addresses: ips("10.0.0.1"),
+    };
+    assert_eq!(w.state("s"), &inside);
+    assert!(w.why("c").contains("sharing key"), "{}", w.why("c"));
+    w.delete("b");
+    assert_eq!(
+        w.why("c"),
+        "pool web is rejected",
+        "nobody else is there now"
+    );
+}
+
+#[test]
+fn an_unreadable_namespace_takes_no_address_away() {
+    let subjects = [
+        Subject::Object(ObjectRef::new(Kind::Namespace, "", "ns")),
+        Subject::Unidentified,
+    ];
+    for subject in subjects {
+        let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
+        w.apply(service("s"));
+        let mut pinned = pool("a", "10.0.0.0/30");
+        pinned.scope = PoolScope::Pinned(Pinning {
+            priority: 0,
+            namespaces: Filter::Only(["elsewhere".to_owned()].into()),
+            services: Selectors::Everything,
+        });
+        w.facts.rejections = vec![Rejection {
+            subject: subject.clone(),
+            place: String::new(),
+            field: String::new(),
+            cause: "broken".into(),
+        }];
+        w.pools(&[pinned]);
+        let unknown = "pool a is for other namespaces, but a Namespace can't be read now";
+        assert_eq!(
+            (w.shows("s"), w.why("s")),
+            ("10.0.0.0 from a".into(), unknown.into()),
+            "{subject:?}"
+        );
+        w.facts.rejections.clear();
+        w.handle(&Changes {
+            rejections: true,
+            ..Changes::default()
+        });
+        assert_eq!(w.shows("s"), "", "{subject:?}");
+    }
 }

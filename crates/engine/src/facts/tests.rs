@@ -300,6 +300,14 @@ fn reserved_addresses_are_the_whole_list() {
 }
 
 #[test]
+fn what_is_deleted_is_no_problem_any_more() {
+    let mut facts = facts(&SERVICE.replace("port: 80", "port: 0"));
+    assert_eq!(problems(&facts).len(), 1);
+    facts.handle(delete(Kind::Service, "shop", "web"));
+    assert_eq!(problems(&facts), Vec::<String>::new());
+}
+
+#[test]
 fn a_service_that_cant_be_parsed_keeps_what_it_has() {
     let has = |port: u32, ip: &str| {
         let status = format!("status: {{loadBalancer: {{ingress: [{{ip: {ip}}}]}}}}");

@@ -1,8 +1,8 @@
 //! The reducer: when it speaks, what the table says, and which events it emits.
 
 use crate::world::{
-    Station, UP, ad, add_ad, add_node, add_service, announcers, ingress, ip, key, members, node,
-    only, prefer, service, set_endpoints, stations, the_ad, usual, web,
+    Station, UP, ad, add_ad, add_node, add_pool, add_service, announcers, apps, empty, ingress, ip,
+    key, members, node, only, prefer, service, set_endpoints, stations, the_ad, usual, web,
 };
 use corten_api::names::EXCLUDE_FROM_LB;
 use corten_engine::advertise::l2::{Conflict, Mac, Reason, Verdict};
@@ -294,6 +294,9 @@ fn node_assigned_is_said_on_gain_and_change() {
     web(&mut facts).ingress = ingress(&["192.168.1.240", "2001:db8::1"]);
     station.service_changed(&facts, "web");
     assert_eq!(station.take_events(), ["nodeAssigned"]);
+    the_ad(&mut facts).interfaces = only(&["eth0"]);
+    station.all_changed(&facts);
+    assert_eq!(station.take_events(), ["nodeAssigned"], "elsewhere now");
     assert_eq!(station.speaker.announced().count(), 2);
 }
 
@@ -406,4 +409,125 @@ fn an_address_held_for_one_service_is_not_yielded_for_another() {
         [key("web")].into()
     );
     assert!(!station.yields("2001:db8::"));
+}
+
+#[test]
+fn each_change_alone_is_heeded() {
+    type Row = (&'static str, fn(&mut Facts), fn(&mut Changes));
+    let rows: [Row; 4] = [
+        (
+            "a node",
+            |f| node(f, "node-a").network_unavailable = true,
+            |c| c.nodes = true,
+        ),
+        (
+            "the advertisement",
+            |f| f.config.l2.clear(),
+            |c| {
+                c.config = true;
+            },
+        ),
+        (
+            "the pool",
+            |f| {
+                the_ad(f).pools = only(&["pool"]);
+                f.config.pools.clear();
+                add_pool(f, "other", &["192.168.1.0/24"]);
+            },
+            |c| c.pools = true,
+        ),
+        (
+            "the Service",
+            |f| web(f).is_load_balancer = false,
+            |c| _ = c.services.insert(key("web")),
+        ),
+    ];
+    for (row, change, says) in rows {
+        let mut facts = usual();
+        let mut station = Station::on("node-a", &facts, &OFF);
+        assert!(station.entry("192.168.1.240").is_some(), "{row}");
+        change(&mut facts);
+        let mut changes = Changes::default();
+        says(&mut changes);
+        station.tell(&facts, Input::Facts(changes));
+        assert_eq!(station.entry("192.168.1.240"), None, "{row}");
+    }
+}
+
+#[test]
+fn a_world_of_nothing_has_a_table_and_no_table_goes_out_twice() {
+    let facts = empty();
+    let station = Station::on("node-a", &facts, &OFF);
+    assert_eq!(station.tables.len(), 1);
+    let facts = usual();
+    let mut station = Station::on("node-a", &facts, &OFF);
+    station.service_changed(&facts, "web");
+    station.all_changed(&facts);
+    assert_eq!(station.tables.len(), 1);
+}
+
+#[test]
+fn an_address_in_the_place_of_another_is_not_probed() {
+    let mut facts = usual();
+    facts.services.clear();
+    let mut station = Station::on("node-a", &facts, &OFF);
+    add_service(&mut facts, service("web", &["192.168.1.240"]));
+    set_endpoints(&mut facts, &key("web"), &[]);
+    station.service_changed(&facts, "web");
+    web(&mut facts).ingress = ingress(&["192.168.1.240", "2001:db8::1"]);
+    station.service_changed(&facts, "web");
+    set_endpoints(&mut facts, &key("web"), &[(None, true)]);
+    station.service_changed(&facts, "web");
+    assert!(!station.entry("192.168.1.240").unwrap().probe);
+}
+
+#[test]
+fn one_family_is_enough_to_announce() {
+    let mut facts = usual();
+    web(&mut facts).ingress = ingress(&["192.168.1.240", "2001:db8::1"]);
+    let mut station = Station::on("node-a", &facts, &OFF);
+    let link = |arp, ndp| Input::Links([("eth0".to_owned(), LinkState { arp, ndp })].into());
+    for (arp, ndp) in [(true, false), (false, true), (true, true)] {
+        station.tell(&facts, link(arp, ndp));
+        assert_eq!(station.speaker.announced().count(), 2, "{arp} {ndp}");
+    }
+    station.tell(&facts, link(false, false));
+    assert_eq!(station.speaker.announced().count(), 0);
+}
+
+#[test]
+fn a_stranger_known_before_the_gain_is_told_at_the_gain() {
+    let facts = usual();
+    let mut station = Station::on("node-a", &facts, &members(&["node-b"]));
+    station.tell(&facts, Input::Conflicts([conflict("192.168.1.240")].into()));
+    // Decided about again as the loser.
+    station.all_changed(&facts);
+    assert_eq!(station.take_events(), Vec::<&str>::new());
+    station.tell(&facts, Input::Membership(OFF));
+    assert_eq!(station.take_events(), ["nodeAssigned", "AddressConflict"]);
+}
+
+#[test]
+fn services_on_one_address_add_up() {
+    let mut facts = usual();
+    facts.config.l2.clear();
+    let rows = [
+        ("second", "eth0", ConflictPolicy::Report),
+        ("third", "eth1", ConflictPolicy::Withhold),
+        ("web", "eth2", ConflictPolicy::Defend),
+    ];
+    for (name, interface, policy) in rows {
+        add_service(&mut facts, service(name, &["192.168.1.240"]));
+        let mut ad = ad(name);
+        ad.services = apps(&[name]);
+        ad.interfaces = only(&[interface]);
+        ad.conflict = policy;
+        add_ad(&mut facts, ad);
+    }
+    let mut station = Station::on("node-a", &facts, &OFF);
+    let links = rows.map(|(_, interface, _)| (interface.to_owned(), UP));
+    station.tell(&facts, Input::Links(links.into()));
+    let entry = station.entry("192.168.1.240").unwrap();
+    assert_eq!(entry.interfaces, only(&["eth0", "eth1", "eth2"]));
+    assert_eq!(entry.conflict, ConflictPolicy::Withhold);
 }
