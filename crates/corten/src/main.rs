@@ -4,6 +4,7 @@ mod cli;
 mod cmd;
 mod control;
 mod core;
+mod logs;
 mod output;
 mod questions;
 mod report;
@@ -12,6 +13,7 @@ mod wiring;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -31,7 +33,8 @@ fn main() -> ExitCode {
             if output::is_broken_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("corten: {}", output::chain(&error));
+            // Nobody is left to be told that this failed.
+            let _unread = writeln!(std::io::stderr(), "corten: {}", output::chain(&error));
             ExitCode::FAILURE
         }
     }
