@@ -196,7 +196,7 @@ impl Files {
             fresh: stamp.is_none_or(|stamp| stamp.is_fresh()),
             ..File::default()
         };
-        match read::read_bytes(&path) {
+        match read::read_bytes(&path, read::MAX_FILE) {
             Ok(bytes) => {
                 let result = read::read_text(name, &bytes);
                 file.objects = result.objects.iter().map(Kept::new).map(Arc::new).collect();

@@ -176,7 +176,7 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Rejection {
 }
 
 fn read_file(path: &Path, shown: &str) -> ReadResult {
-    match read_bytes(path) {
+    match read_bytes(path, MAX_FILE) {
         Ok(bytes) => read_text(shown, &bytes),
         Err(error) => ReadResult {
             rejections: vec![unreadable(Path::new(shown), &error)],
@@ -185,20 +185,20 @@ fn read_file(path: &Path, shown: &str) -> ReadResult {
     }
 }
 
-/// The content of a manifest file.
+/// The content of a file of at most `limit` bytes, such as [`MAX_FILE`].
 ///
 /// # Errors
-/// If it is no regular file, is larger than [`MAX_FILE`], or can't be read.
-pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+/// If it is no regular file, is larger than that, or can't be read.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     // Looked at before it is opened: opening a FIFO would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let limit = MAX_FILE >> 20;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let limit = limit >> 20;
         return Err(std::io::Error::other(format!("larger than {limit} MiB")));
     }
     Ok(bytes)

@@ -2,10 +2,10 @@
 
 use super::super::atomic;
 use super::super::overlay::Readiness;
+use super::super::read::{MAX_FILE, read_bytes};
 use corten_engine::names::{NodeName, ServiceKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "corten.health.";
@@ -18,6 +18,8 @@ pub(super) struct Published {
     node: NodeName,
     /// What other nodes said last.
     others: BTreeMap<NodeName, BTreeMap<ServiceKey, bool>>,
+    /// What was wrong with other nodes' files the last time; said once.
+    faults: BTreeMap<NodeName, String>,
     written: Option<BTreeMap<ServiceKey, bool>>,
     failing: bool,
 }
@@ -35,6 +37,7 @@ impl Published {
             own: directory.join(format!("{PREFIX}{node}{SUFFIX}")),
             node: node.clone(),
             others: BTreeMap::new(),
+            faults: BTreeMap::new(),
             written: None,
             failing: false,
         }
@@ -54,6 +57,7 @@ impl Published {
             return;
         };
         let mut before = std::mem::take(&mut self.others);
+        let faults = std::mem::take(&mut self.faults);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let node = name.to_str().and_then(|n| n.strip_prefix(PREFIX));
@@ -64,7 +68,16 @@ impl Published {
             if node == self.node {
                 continue;
             }
-            let said = read(&entry.path(), &node).or_else(|| before.remove(&node));
+            let said = match read(&entry.path(), &node) {
+                Ok(said) => Some(said),
+                Err(fault) => {
+                    if faults.get(&node) != Some(&fault) {
+                        tracing::warn!(path = %entry.path().display(), "a node's health {fault}");
+                    }
+                    self.faults.insert(node.clone(), fault);
+                    before.remove(&node)
+                }
+            };
             if let Some(said) = said {
                 self.others.insert(node, said);
             }
@@ -99,22 +112,20 @@ impl Published {
     }
 }
 
-fn read(path: &Path, node: &NodeName) -> Option<BTreeMap<ServiceKey, bool>> {
-    let bytes = super::super::read::read_bytes(path)
-        .inspect_err(|error| {
-            if error.kind() != ErrorKind::NotFound {
-                tracing::warn!(path = %path.display(), %error, "a node's health can't be read");
-            }
-        })
-        .ok()?;
-    let text: Text = serde_json::from_slice(&bytes)
-        .inspect_err(|error| {
-            tracing::warn!(path = %path.display(), %error, "a node's health is not understood");
-        })
-        .ok()?;
+/// What a node says, or what is wrong with its file.
+fn read(path: &Path, node: &NodeName) -> Result<BTreeMap<ServiceKey, bool>, String> {
+    let bytes = read_bytes(path, MAX_FILE).map_err(|error| format!("can't be read: {error}"))?;
+    let text: Text =
+        serde_json::from_slice(&bytes).map_err(|error| format!("is not understood: {error}"))?;
+    if text.node != node.0 {
+        return Err(format!("is that of node {}", text.node.escape_debug()));
+    }
     let key = |(service, ready): (String, bool)| {
         let (namespace, name) = service.split_once('/')?;
         Some((ServiceKey::new(namespace, name), ready))
     };
-    (text.node == node.0).then(|| text.ready.into_iter().filter_map(key).collect())
+    Ok(text.ready.into_iter().filter_map(key).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use super::{LEDGER, LEDGER_COPY, Ledger};
 use crate::directory::atomic;
 use crate::directory::lock::{Lock, LockError};
+use crate::directory::read::read_bytes;
 use corten_engine::event::Assignment;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Rejection, Subject};
@@ -13,6 +14,8 @@ use thiserror::Error;
 
 /// Name of the allocator's lock in the manifest directory.
 pub(crate) const ALLOCATOR_LOCK: &str = "corten.allocator.lock";
+/// Largest ledger, in bytes: more than two million allocations.
+const MAX_LEDGER: u64 = 256 << 20;
 
 /// Why allocations weren't written; they are kept and written as soon as possible.
 #[derive(Debug, Error)]
@@ -74,7 +77,7 @@ impl Keeper {
             path: copy.clone(),
             source,
         };
-        let accepted = match std::fs::read(&copy) {
+        let accepted = match read_bytes(&copy, MAX_LEDGER) {
             Ok(bytes) => Some(Ledger::parse(&bytes).map_err(|e| failed(io::Error::other(e)))?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
@@ -112,7 +115,7 @@ impl Keeper {
     /// Looks at the ledger in the directory, which is known to be readable; as the allocator,
     /// also creates a missing one and writes what is pending.
     pub(crate) fn look(&mut self) {
-        self.refusal = match std::fs::read(&self.path) {
+        self.refusal = match read_bytes(&self.path, MAX_LEDGER) {
             Ok(bytes) => self.judge(&bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => self.missing(),
             Err(error) => Some(self.reject(&format!("can't be read: {error}; {KEPT}"))),

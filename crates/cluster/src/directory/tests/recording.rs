@@ -200,6 +200,19 @@ async fn a_ledger_that_can_not_follow_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_is_no_file_is_named_and_holds_up_nothing() {
+    let mut host = allocator().await;
+    std::fs::remove_file(host.path(LEDGER)).unwrap();
+    // Opened as a file, a FIFO would wait for its writer for ever.
+    nix::unistd::mkfifo(&host.path(LEDGER), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    host.until("corten.allocations.yaml: can't be read: not a regular file")
+        .await;
+    std::fs::remove_file(host.path(LEDGER)).unwrap();
+    host.until("rejections []").await;
+    assert_eq!(ledger(&host).allocations.len(), 1);
+}
+
+#[tokio::test]
 async fn a_running_allocator_refuses_what_another_wrote() {
     let mut host = allocator().await;
     let bytes = altered(&host, |l| {
