@@ -8,11 +8,11 @@ use corten_engine::facts::{
     Changes, Class, Facts, Families, FamilyPolicy, Ingress, Labels, Origin, Port, Protocol,
     Requested, Service, Sharing, TrafficPolicy,
 };
+use corten_engine::flat::FlatSet;
 use corten_engine::ip::Family;
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,7 +41,7 @@ fn key(i: usize) -> ServiceKey {
     ServiceKey::new("bench", &format!("service-{i}"))
 }
 
-fn http() -> BTreeSet<Port> {
+fn http() -> FlatSet<Port> {
     let port = Port {
         protocol: Protocol::Tcp,
         port: 80,
@@ -259,7 +259,7 @@ fn service(i: usize) -> Service {
         family_policy: FamilyPolicy::SingleStack,
         primary_family: Family::V4,
         traffic_policy: TrafficPolicy::Cluster,
-        selector: BTreeMap::new(),
+        selector: Labels::new(),
         ports: http(),
         requested: Requested::Any,
         requested_pool: None,
@@ -276,7 +276,7 @@ fn facts(cidr: &str) -> Facts {
     facts.config.pools = [(pool.name.clone(), pool)].into();
     facts.config.coverage = Coverage::Complete;
     facts.listed = Kind::ALL.into();
-    facts.services = (0..10_000).map(|i| (key(i), service(i))).collect();
+    facts.services = (0..10_000).map(|i| (key(i), service(i).into())).collect();
     facts
 }
 

@@ -11,13 +11,14 @@ use corten_engine::facts::{
     Changes, Class, Endpoint, Endpoints, Facts, Families, FamilyPolicy, Ingress, Labels, Node,
     Origin, Requested, Service, Sharing, TrafficPolicy,
 };
+use corten_engine::flat::{FlatMap, FlatSet};
 use corten_engine::ip::Family;
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::{Input, Speaker, SpeakerOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -58,8 +59,8 @@ fn service(n: u32) -> Service {
         family_policy: FamilyPolicy::SingleStack,
         primary_family: Family::V4,
         traffic_policy: TrafficPolicy::Cluster,
-        selector: BTreeMap::new(),
-        ports: BTreeSet::new(),
+        selector: FlatMap::new(),
+        ports: FlatSet::new(),
         requested: Requested::Any,
         requested_pool: None,
         sharing: Sharing::Absent,
@@ -122,7 +123,7 @@ fn facts() -> Facts {
             endpoints: vec![endpoint],
         };
         facts.endpoints.insert(service.key.clone(), endpoints);
-        facts.services.insert(service.key.clone(), service);
+        facts.services.insert(service.key.clone(), service.into());
     }
     facts
 }

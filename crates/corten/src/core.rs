@@ -210,8 +210,8 @@ fn l2_status(
     };
     ServiceL2StatusStatus {
         node: Some(node.to_string()),
-        service_name: Some(key.name.clone()),
-        service_namespace: Some(key.namespace.clone()),
+        service_name: Some(key.name().to_owned()),
+        service_namespace: Some(key.namespace().to_owned()),
         interfaces,
     }
 }

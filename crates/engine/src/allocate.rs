@@ -263,7 +263,7 @@ impl Allocator {
                 addresses: addresses.to_vec(),
             });
         };
-        let admitted = |stock: &Stock| stock.is_for(&request.service.namespace, request.labels);
+        let admitted = |stock: &Stock| stock.is_for(request.service.namespace(), request.labels);
         if !self.stocks.get(pool).is_some_and(admitted) {
             return Err(Refusal::PoolNotForService { pool: pool.clone() });
         }

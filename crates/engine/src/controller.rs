@@ -93,7 +93,7 @@ pub struct Controller {
     started: bool,
     allocator: Allocator,
     doubts: Doubts,
-    states: BTreeMap<ServiceKey, AllocationState>,
+    states: BTreeMap<ServiceKey, Box<AllocationState>>,
     /// Services that another one's move may help.
     waiting: BTreeSet<ServiceKey>,
     /// What was last said to stand in a Service's way.
@@ -153,19 +153,23 @@ impl Controller {
 
     /// The next thing to be done.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            // The room a first list took isn't needed again.
+            self.actions = VecDeque::new();
+        }
+        action
     }
 
     /// What became of a Service; `None` if it is unknown or nothing has been decided yet.
     #[must_use]
     pub fn state(&self, service: &ServiceKey) -> Option<&AllocationState> {
-        self.states.get(service)
+        self.states.get(service).map(|state| &**state)
     }
 
     /// What became of every Service.
-    #[must_use]
-    pub fn states(&self) -> &BTreeMap<ServiceKey, AllocationState> {
-        &self.states
+    pub fn states(&self) -> impl Iterator<Item = (&ServiceKey, &AllocationState)> {
+        self.states.iter().map(|(key, state)| (key, &**state))
     }
 
     /// Whether everything needed has been listed, and decisions are made.
@@ -218,7 +222,7 @@ impl Controller {
             self.set_aside(service);
             return;
         }
-        if let Some(AllocationState::Ignored { .. }) = self.states.get(&service.key) {
+        if let Some(AllocationState::Ignored { .. }) = self.state(&service.key) {
             // It is ours now, with whatever its status says.
             self.allocator.release(&service.key);
         }
@@ -257,7 +261,7 @@ impl Controller {
             };
             self.waiting.remove(&service.key);
             let ignored = AllocationState::Ignored { class };
-            self.states.insert(service.key.clone(), ignored);
+            self.states.insert(service.key.clone(), Box::new(ignored));
             return;
         }
         let held = self.held(service);
@@ -278,7 +282,8 @@ impl Controller {
         } else {
             self.waiting.remove(&service.key);
         }
-        self.states.insert(service.key.clone(), decision.state);
+        self.states
+            .insert(service.key.clone(), Box::new(decision.state));
     }
 
     fn is_ours(&self, service: &Service) -> bool {

@@ -277,7 +277,7 @@ fn concerns(rejection: &Rejection, service: &Service, pool: &Home) -> bool {
         Subject::Object(object) => object,
         Subject::Unidentified => return true,
     };
-    let ServiceKey { namespace, name } = &service.key;
+    let (namespace, name) = (service.key.namespace(), service.key.name());
     match object.kind {
         Kind::Service => object.namespace == *namespace && object.name == *name,
         Kind::EndpointSlice => object.namespace == *namespace,

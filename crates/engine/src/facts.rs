@@ -12,6 +12,7 @@ mod service;
 
 use crate::config::Config;
 use crate::config::resources::Resources;
+use crate::flat::{FlatMap, FlatSet};
 use crate::ip::Family;
 use crate::names::{NodeName, PoolName, ServiceKey};
 use crate::rejection::{Kind, ObjectRef, Rejection};
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
+pub type Labels = FlatMap<String, String>;
 
 /// Where Services come from; decides what stands in for the API server's defaulting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,9 @@ pub struct Service {
     /// `externalTrafficPolicy`.
     pub traffic_policy: TrafficPolicy,
     /// Pod selector; the backend key of a Local Service.
-    pub selector: BTreeMap<String, String>,
+    pub selector: FlatMap<String, String>,
     /// Ports.
-    pub ports: BTreeSet<Port>,
+    pub ports: FlatSet<Port>,
     /// Addresses asked for.
     pub requested: Requested,
     /// Pool asked for.
@@ -207,7 +208,7 @@ pub struct Facts {
     /// Where objects come from.
     pub origin: Origin,
     /// Services.
-    pub services: BTreeMap<ServiceKey, Service>,
+    pub services: BTreeMap<ServiceKey, Box<Service>>,
     /// Endpoints by Service, of all its slices.
     pub endpoints: BTreeMap<ServiceKey, Endpoints>,
     /// Addresses on record for Services that can't be seen now, by the source or here.

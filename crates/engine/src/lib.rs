@@ -14,6 +14,7 @@ pub mod election;
 pub mod event;
 pub mod explain;
 pub mod facts;
+pub mod flat;
 pub mod ip;
 pub mod membership;
 pub mod names;

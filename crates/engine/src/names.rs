@@ -1,7 +1,9 @@
 //! Names as types, so that one kind of name can't stand for another.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $t:ident) => {
@@ -35,13 +37,13 @@ name!(
     PoolName
 );
 
-/// A Service: `namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A Service: `namespace/name`, ordered by namespace, then by name. Its clones share the text: there
+/// are dozens of each.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServiceKey {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
+    text: Arc<str>,
+    /// Length of the namespace.
+    slash: usize,
 }
 
 impl ServiceKey {
@@ -49,15 +51,46 @@ impl ServiceKey {
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            text: format!("{namespace}/{name}").into(),
+            slash: namespace.len(),
         }
+    }
+
+    /// Namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.text[..self.slash]
+    }
+
+    /// Name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.text[self.slash + 1..]
+    }
+}
+
+impl Ord for ServiceKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let namespace = self.namespace().cmp(other.namespace());
+        namespace.then_with(|| self.name().cmp(other.name()))
+    }
+}
+
+impl PartialOrd for ServiceKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServiceKey").field(&self.text).finish()
     }
 }
 
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.write_str(&self.text)
     }
 }
 

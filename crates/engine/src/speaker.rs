@@ -66,7 +66,7 @@ pub struct Speaker {
     conflicts: BTreeSet<Conflict>,
     /// Whether everything was decided once.
     started: bool,
-    states: BTreeMap<ServiceKey, State>,
+    states: BTreeMap<ServiceKey, Box<State>>,
     board: Board,
     events: VecDeque<EventRecord>,
 }
@@ -146,7 +146,14 @@ impl Speaker {
     /// What is asked for next, if anything; to be called until it isn't.
     pub fn poll_action(&mut self) -> Option<Action> {
         let table = self.board.take_changed().map(Action::L2);
-        table.or_else(|| self.events.pop_front().map(Action::Emit))
+        table.or_else(|| {
+            let event = self.events.pop_front();
+            if event.is_none() {
+                // The room a first list took isn't needed again.
+                self.events = VecDeque::new();
+            }
+            event.map(Action::Emit)
+        })
     }
 
     /// This node's verdict on every Service; none before the first decision.
@@ -233,7 +240,7 @@ impl Speaker {
     fn decide_all(&mut self, facts: &Facts, keys: &BTreeSet<ServiceKey>) {
         let mut touched = BTreeSet::new();
         for key in keys {
-            let before = self.states.get(key);
+            let before = self.states.get(key).map(|state| &**state);
             let Some(after) = self.state(facts, key, before) else {
                 continue;
             };
@@ -244,7 +251,7 @@ impl Speaker {
             if after.verdict == Verdict::Withhold(Reason::NoSuchService) {
                 self.states.remove(key);
             } else {
-                self.states.insert(key.clone(), after);
+                self.states.insert(key.clone(), Box::new(after));
             }
         }
         for ip in touched {

@@ -132,14 +132,14 @@ impl Model {
         self.others(key, ip).all(|other| {
             claim.sharing != SharingKey::Exclusive
                 && claim.sharing == other.sharing
-                && claim.ports.is_disjoint(&other.ports)
+                && !claim.ports.iter().any(|port| other.ports.contains(port))
         })
     }
 
     fn admits(pool: &Pool, key: &ServiceKey) -> bool {
         match &pool.scope {
             PoolScope::Everyone => true,
-            PoolScope::Pinned(p) => p.namespaces.admits(&key.namespace),
+            PoolScope::Pinned(p) => p.namespaces.admits(key.namespace()),
         }
     }
 

@@ -95,7 +95,7 @@ fn service(i: usize, spec: Spec, ingress: Ingress, allocated_from: Option<PoolNa
         family_policy,
         primary_family: Family::V4,
         traffic_policy: TrafficPolicy::Cluster,
-        selector: BTreeMap::new(),
+        selector: Labels::new(),
         ports: [port].into(),
         requested,
         requested_pool: ["a", "b"].get(spec.request).map(|p| (*p).into()),
@@ -205,7 +205,7 @@ impl World {
                     None => (Ingress::Empty, None),
                 };
                 let service = service(*i, *spec, ingress, from);
-                self.facts.services.insert(key(*i), service);
+                self.facts.services.insert(key(*i), service.into());
                 self.specs.insert(key(*i), *spec);
                 self.handle(&only(*i));
             }
@@ -260,13 +260,12 @@ impl World {
     /// Who has what; those whose address is in dispute, by their own doing, left out.
     fn settled(&self) -> BTreeMap<ServiceKey, Vec<IpAddr>> {
         let mut all = self.addresses();
-        let states = self.controller.states();
-        all.retain(|k, _| !disputed(&states[k]));
+        all.retain(|k, _| !self.controller.state(k).is_some_and(disputed));
         all
     }
 
     fn addresses(&self) -> BTreeMap<ServiceKey, Vec<IpAddr>> {
-        let states = self.controller.states().iter();
+        let states = self.controller.states();
         states
             .filter_map(|(k, s)| Some((k.clone(), s.assignment()?.ingress)))
             .filter(|(_, ips)| !ips.is_empty())
@@ -329,12 +328,12 @@ fn sound(w: &World) -> Result<(), TestCaseError> {
             for (b, y) in &users[i + 1..] {
                 let legal = x.sharing == y.sharing
                     && x.sharing != corten_engine::allocate::SharingKey::Exclusive
-                    && x.ports.is_disjoint(&y.ports);
+                    && !x.ports.iter().any(|port| y.ports.contains(port));
                 prop_assert!(legal, "{} of {} and {}", ip, a, b);
             }
         }
     }
-    let disputes = w.controller.states().values().any(disputed);
+    let disputes = w.controller.states().any(|(_, state)| disputed(state));
     for (name, counters) in w.controller.counters() {
         let pool = &w.facts.config.pools[&name];
         let used: BTreeSet<_> = users.keys().filter(|ip| pool.contains(**ip)).collect();
@@ -422,7 +421,6 @@ fn restarted(w: &World, order: &[usize]) -> Result<(), TestCaseError> {
     }
     let keep = |c: &Controller| {
         c.states()
-            .iter()
             .map(|(k, s)| (k.clone(), s.assignment()))
             .collect::<BTreeMap<_, _>>()
     };
@@ -449,7 +447,7 @@ proptest! {
         prop_assert!(w.pending.is_empty(), "still to write: {:?}", w.pending);
         // Of two that have an address on record illegally the older keeps it, whoever was at
         // fault: only then may a restart change something.
-        if !w.controller.states().values().any(disputed) {
+        if !w.controller.states().any(|(_, state)| disputed(state)) {
             restarted(&w, &order)?;
         }
     }

@@ -201,11 +201,11 @@ impl Site {
             .services
             .iter()
             .filter_map(|(key, service)| match &service.ingress {
-                Ingress::Addresses(ips) => Some((key.name.clone(), ips.clone())),
+                Ingress::Addresses(ips) => Some((key.name().to_owned(), ips.clone())),
                 Ingress::Empty | Ingress::Unreadable(_) => None,
             });
         let reserved = facts.reserved.iter();
-        let reserved = reserved.map(|(key, ips)| (key.name.clone(), ips.clone()));
+        let reserved = reserved.map(|(key, ips)| (key.name().to_owned(), ips.clone()));
         reserved.chain(seen).collect()
     }
 
@@ -245,7 +245,7 @@ impl Site {
     /// Every node's verdict on a Service.
     pub(crate) fn why(&self, service: &str) -> String {
         let verdict = |(name, member): (&String, &Member)| {
-            let found = member.speaker.verdicts().find(|(k, _)| k.name == service);
+            let found = member.speaker.verdicts().find(|(k, _)| k.name() == service);
             match found {
                 Some((_, verdict @ (Verdict::Announce(_) | Verdict::Withhold(_)))) => {
                     format!("{name}: {verdict}")

@@ -196,7 +196,7 @@ impl Health {
     /// Annotations that can't be used.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = Rejection> {
         self.services.iter().filter_map(|(service, checked)| {
-            let ServiceKey { namespace, name } = service;
+            let (namespace, name) = (service.namespace(), service.name());
             let object = ObjectRef::new(Kind::Service, namespace, name);
             Some(Rejection {
                 subject: Subject::Object(object),

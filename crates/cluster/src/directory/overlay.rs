@@ -123,15 +123,15 @@ impl Overlay {
 /// The reference of a slice made by [`Overlay::slices`]. Manifest names can't clash with it: a
 /// Service that has a slice gets none.
 pub(crate) fn slice_ref(service: &ServiceKey) -> ObjectRef {
-    let name = format!("{}.corten-health", service.name);
-    ObjectRef::new(Kind::EndpointSlice, &service.namespace, &name)
+    let name = format!("{}.corten-health", service.name());
+    ObjectRef::new(Kind::EndpointSlice, service.namespace(), &name)
 }
 
 fn synthesise(service: &ServiceKey, nodes: &[NodeName], readiness: &Readiness) -> EndpointSlice {
     let ObjectRef {
         namespace, name, ..
     } = slice_ref(service);
-    let labels = [(names::SERVICE_NAME.to_owned(), service.name.clone())];
+    let labels = [(names::SERVICE_NAME.to_owned(), service.name().to_owned())];
     let endpoints = nodes.iter().map(|node| {
         let mut endpoint = Endpoint {
             node_name: Some(node.0.clone()),

@@ -231,5 +231,9 @@ fn named(rejection: &Rejection) -> Option<Identity> {
 }
 
 fn service_identity(key: &ServiceKey) -> Identity {
-    (Kind::Service, key.namespace.clone(), key.name.clone())
+    (
+        Kind::Service,
+        key.namespace().to_owned(),
+        key.name().to_owned(),
+    )
 }

@@ -25,7 +25,6 @@ pub(crate) struct Around {
 /// Builds the snapshot.
 pub(crate) fn status(core: &Core, around: Around) -> Status {
     let facts = &core.facts;
-    let served = |s: &&facts::Service| s.is_load_balancer;
     Status {
         node: core.speaker.node().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -40,7 +39,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         services: facts
             .services
             .values()
-            .filter(served)
+            .filter(|s| s.is_load_balancer)
             .map(|s| service(core, s, &around.frames))
             .collect(),
         pools: facts.config.pools.values().map(|p| pool(core, p)).collect(),

@@ -13,6 +13,7 @@ pub use reason::Reason;
 pub(crate) use terms::Terms;
 
 use crate::config::{ConflictPolicy, Filter, Refresh};
+use crate::flat::FlatSet;
 use crate::ip::Family;
 use crate::names::{NodeName, ServiceKey};
 use serde::Serialize;
@@ -165,5 +166,5 @@ pub struct L2Entry {
     /// being newly allocated.
     pub probe: bool,
     /// Services that have the address.
-    pub services: BTreeSet<ServiceKey>,
+    pub services: FlatSet<ServiceKey>,
 }

@@ -60,7 +60,7 @@ impl Allocator {
         let Some(stock) = self.stocks.get(pool) else {
             return Err(Refusal::UnknownPool { pool: pool.clone() });
         };
-        if !stock.is_for(&request.service.namespace, request.labels) {
+        if !stock.is_for(request.service.namespace(), request.labels) {
             return Err(Refusal::PoolNotForService { pool: pool.clone() });
         }
         let find = |family| lowest(stock, request, family);
@@ -105,7 +105,7 @@ impl Allocator {
     fn choose_among(&self, pools: &[PoolName], request: Request<'_>) -> Option<Choice> {
         let mut fallback: Option<(bool, Choice)> = None;
         let names = pools.iter().filter_map(|name| self.stocks.get(name));
-        for stock in names.filter(|s| s.is_for(&request.service.namespace, request.labels)) {
+        for stock in names.filter(|s| s.is_for(request.service.namespace(), request.labels)) {
             let name = &stock.pool.name;
             let find = |family| stock.lowest(family, request.claim);
             match request.wanted {

@@ -2,8 +2,8 @@
 
 use super::Refusal;
 use crate::facts::{Port, Protocol, Service, Sharing, TrafficPolicy};
+use crate::flat::{FlatMap, FlatSet};
 use crate::names::ServiceKey;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// With whom a Service shares its addresses.
@@ -28,7 +28,7 @@ pub struct Claim {
     /// With whom it shares.
     pub sharing: SharingKey,
     /// Its ports; two Services on one address have none in common.
-    pub ports: BTreeSet<Port>,
+    pub ports: FlatSet<Port>,
 }
 
 impl Claim {
@@ -73,24 +73,24 @@ pub enum Tenure {
 #[derive(Clone, Debug)]
 pub(super) struct Usage {
     /// Services on it.
-    holders: BTreeSet<ServiceKey>,
+    holders: FlatSet<ServiceKey>,
     /// Services that have it on record without using it: the source can't see them, or others
     /// were there first.
-    pub(super) reserved: BTreeSet<ServiceKey>,
+    pub(super) reserved: FlatSet<ServiceKey>,
     /// What its holders share by.
     pub(super) sharing: SharingKey,
     /// Ports in use on it, and by whom.
-    ports: BTreeMap<Port, ServiceKey>,
+    ports: FlatMap<Port, ServiceKey>,
 }
 
 impl Usage {
     /// Nobody's.
     pub(super) fn unused() -> Self {
         Self {
-            holders: BTreeSet::new(),
-            reserved: BTreeSet::new(),
+            holders: FlatSet::new(),
+            reserved: FlatSet::new(),
             sharing: SharingKey::Exclusive,
-            ports: BTreeMap::new(),
+            ports: FlatMap::new(),
         }
     }
 
@@ -111,8 +111,9 @@ impl Usage {
     pub(super) fn join(&mut self, service: &ServiceKey, claim: &Claim) {
         self.holders.insert(service.clone());
         self.sharing.clone_from(&claim.sharing);
-        let ports = claim.ports.iter().map(|port| (*port, service.clone()));
-        self.ports.extend(ports);
+        for port in &claim.ports {
+            self.ports.insert(*port, service.clone());
+        }
     }
 
     /// Removes a holder.

@@ -4,9 +4,10 @@ use super::{Allocator, Claim, PoolCounters, Refusal, Request, SharingKey, Tenure
 use crate::config::selector::{Requirement, Selector, Selectors};
 use crate::config::{Entry, Filter, Pinning, Pool, PoolScope};
 use crate::facts::{Labels, Port, Protocol};
+use crate::flat::FlatSet;
 use crate::ip::Family;
 use crate::names::{PoolName, ServiceKey};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 fn pool(name: &str, cidrs: &[&str]) -> Pool {
@@ -60,7 +61,7 @@ fn map(pools: &[Pool]) -> BTreeMap<PoolName, Pool> {
     pools.iter().map(|p| (p.name.clone(), p.clone())).collect()
 }
 
-fn tcp(ports: &[u16]) -> BTreeSet<Port> {
+fn tcp(ports: &[u16]) -> FlatSet<Port> {
     let tcp = |port: &u16| Port {
         protocol: Protocol::Tcp,
         port: *port,

@@ -91,7 +91,7 @@ fn judge(
     }
     Ok(Pool {
         name,
-        labels: object.metadata.labels.clone().unwrap_or_default(),
+        labels: object.metadata.labels.clone().unwrap_or_default().into(),
         entries,
         auto_assign: object.spec.auto_assign.unwrap_or(true),
         avoid_buggy_ips: object.spec.avoid_buggy_ips,
@@ -296,7 +296,7 @@ fn coverage(
         complete = false;
         let pool = rejected.entry(PoolName(object.name.clone())).or_default();
         if let Some(known) = objects.get(&Id::from(object.clone())) {
-            pool.labels = Some(known.metadata.labels.clone().unwrap_or_default());
+            pool.labels = Some(known.metadata.labels.clone().unwrap_or_default().into());
         }
         if !pool.cause.is_empty() {
             pool.cause.push_str("; ");

@@ -177,7 +177,7 @@ struct Normal {
 impl Normal {
     fn of(raw: &LabelSelector) -> Self {
         Self {
-            labels: raw.match_labels.clone().unwrap_or_default(),
+            labels: raw.match_labels.clone().unwrap_or_default().into(),
             expressions: raw
                 .match_expressions
                 .iter()

@@ -29,7 +29,7 @@ pub fn validate_all(
     events.extend(Kind::ALL.into_iter().map(Event::Listed));
     let mut facts = Facts::new(Origin::Directory);
     facts.handle(events);
-    problems.extend(facts.services.values().flat_map(ungrantable));
+    problems.extend(facts.services.values().flat_map(|s| ungrantable(s)));
     problems.extend(facts.problems().iter().cloned());
     problems.extend(
         backends
@@ -86,7 +86,7 @@ fn ungrantable(service: &Service) -> Vec<Rejection> {
         }
         Families::Unassigned | Families::Single(_) | Families::Dual => {}
     }
-    let object = ObjectRef::new(Kind::Service, &service.key.namespace, &service.key.name);
+    let object = ObjectRef::new(Kind::Service, service.key.namespace(), service.key.name());
     faults.into_iter().map(|fault| fault.of(&object)).collect()
 }
 

@@ -11,7 +11,6 @@ use crate::facts::{
 use crate::ip::Family;
 use crate::names::{PoolName, ServiceKey};
 use crate::rejection::{Kind, ObjectRef, Rejection, Subject};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 fn ips(text: &str) -> Vec<IpAddr> {
@@ -55,7 +54,7 @@ fn service(name: &str) -> Service {
         family_policy: FamilyPolicy::SingleStack,
         primary_family: Family::V4,
         traffic_policy: TrafficPolicy::Cluster,
-        selector: BTreeMap::new(),
+        selector: Labels::new(),
         ports: [port].into(),
         requested: Requested::Any,
         requested_pool: None,
@@ -102,7 +101,7 @@ impl World {
     /// Puts Services in place before anything is decided.
     fn given(mut self, services: &[Service]) -> Self {
         for s in services {
-            self.facts.services.insert(s.key.clone(), s.clone());
+            self.facts.services.insert(s.key.clone(), s.clone().into());
         }
         self
     }
@@ -153,7 +152,7 @@ impl World {
 
     fn apply(&mut self, s: Service) {
         let key = s.key.clone();
-        self.facts.services.insert(key.clone(), s);
+        self.facts.services.insert(key.clone(), s.into());
         self.changed(&key);
     }
 
@@ -435,7 +434,7 @@ fn a_status_that_lags_behind_is_not_believed() {
         services: [key.clone()].into(),
         ..Changes::default()
     };
-    w.facts.services.insert(key.clone(), service("s"));
+    w.facts.services.insert(key.clone(), service("s").into());
     w.controller.handle(&w.facts, &changed);
     let assigns = |c: &mut Controller| {
         std::iter::from_fn(|| c.poll_action())
@@ -477,7 +476,7 @@ fn a_status_that_lags_behind_is_not_believed() {
     );
     // An assignment on its way is overtaken when it isn't wanted any more.
     let mut w = World::new(&[pool("a", "10.0.0.0/30")]).start();
-    w.facts.services.insert(key.clone(), service("s"));
+    w.facts.services.insert(key.clone(), service("s").into());
     w.controller.handle(&w.facts, &changed);
     assert_eq!(assigns(&mut w.controller), ["10.0.0.0"]);
     w.facts.services.get_mut(&key).unwrap().is_load_balancer = false;
@@ -554,7 +553,7 @@ fn rejected_is_not_deleted() {
     w.apply(with("t", |s| {
         s.requested = Requested::Addresses(ips("10.0.0.9"));
     }));
-    let records: Vec<_> = w.facts.services.values().cloned().collect();
+    let records: Vec<_> = w.facts.services.values().map(|s| (**s).clone()).collect();
 
     // With no last good version, right after a restart: everything stays, and is nobody else's.
     let mut w = World::new(&[pool("x", "10.9.0.0/32")]).given(&records);
@@ -726,7 +725,7 @@ fn counters_are_written_when_they_change() {
     let mut w = World::new(&[pool("a", "10.0.0.0/30 fd00::/127")]).start();
     let statuses = |w: &mut World, s: Service| {
         let key = s.key.clone();
-        w.facts.services.insert(key.clone(), s);
+        w.facts.services.insert(key.clone(), s.into());
         w.controller.handle(
             &w.facts,
             &Changes {
@@ -774,7 +773,7 @@ fn someone_new_of_an_old_name_is_dealt_with_anew() {
     };
     // Deleted and made again before its status came back.
     for _ in 0..2 {
-        w.facts.services.insert(key.clone(), service("s"));
+        w.facts.services.insert(key.clone(), service("s").into());
         w.controller.handle(&w.facts, &changed);
         let asked = std::iter::from_fn(|| w.controller.poll_action());
         let asked = asked.filter(|a| matches!(a, Action::Assign { .. }));

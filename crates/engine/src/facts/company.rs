@@ -37,7 +37,7 @@ pub(super) struct Companies {
 /// What companies are made of.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
-    pub(super) services: &'a BTreeMap<ServiceKey, Service>,
+    pub(super) services: &'a BTreeMap<ServiceKey, Box<Service>>,
     pub(super) endpoints: &'a BTreeMap<ServiceKey, Endpoints>,
 }
 
@@ -51,7 +51,7 @@ impl Companies {
         let mut open = BTreeSet::new();
         for key in changed.iter() {
             let old = self.addresses.remove(key).unwrap_or_default();
-            let new = known.services.get(key).map_or(&[][..], may_share);
+            let new = known.services.get(key).map_or(&[][..], |s| may_share(s));
             if old.is_empty() && new.is_empty() {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! EndpointSlices, gathered by Service (`spec/metallb.md` §3.8).
 
 use super::{Endpoint, Endpoints};
+use crate::flat::FlatMap;
 use crate::names::{NodeName, ServiceKey};
 use crate::rejection::ObjectRef;
 use corten_api::core;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Slices {
     /// Endpoints by Service and slice name. A slice is in its Service's namespace.
-    by_service: BTreeMap<ServiceKey, BTreeMap<String, Vec<Endpoint>>>,
+    by_service: BTreeMap<ServiceKey, FlatMap<String, Vec<Endpoint>>>,
     /// The Service of each slice, by the slice's namespace and name.
     service_of: BTreeMap<(String, String), ServiceKey>,
 }

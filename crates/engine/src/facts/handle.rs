@@ -144,9 +144,10 @@ impl Facts {
             Ok(service) => {
                 self.refused.remove(&object);
                 self.unparsed.remove(&service.key);
-                if self.services.get(&service.key) != Some(&service) {
+                if self.services.get(&service.key).map(|s| &**s) != Some(&service) {
                     changes.services.insert(service.key.clone());
-                    self.services.insert(service.key.clone(), service);
+                    let key = service.key.clone();
+                    self.services.insert(key, Box::new(service));
                 }
             }
             Err(faults) => {
@@ -211,6 +212,7 @@ impl Facts {
 
     fn apply_namespace(&mut self, raw: core::Namespace, changes: &mut Changes) -> bool {
         let core::Meta { name, labels, .. } = raw.metadata;
+        let labels = labels.into();
         if self.namespaces.get(&name) == Some(&labels) {
             return false;
         }

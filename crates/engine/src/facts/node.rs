@@ -36,7 +36,7 @@ pub(super) fn parse(object: &core::Node) -> Result<Node, Vec<Fault>> {
         |c: &core::NodeCondition| c.type_ == "NetworkUnavailable" && c.status == "True";
     Ok(Node {
         name: NodeName(object.metadata.name.clone()),
-        labels: object.metadata.labels.clone(),
+        labels: (&object.metadata.labels).into(),
         network_unavailable: object.status.conditions.iter().any(unavailable),
         addresses,
     })

@@ -4,6 +4,7 @@ use super::{
     Class, Families, FamilyPolicy, Ingress, Origin, Port, Protocol, Requested, Service, Sharing,
     TrafficPolicy,
 };
+use crate::flat::FlatSet;
 use crate::ip::{Family, parse_address};
 use crate::names::{PoolName, ServiceKey};
 use crate::rejection::Fault;
@@ -12,7 +13,6 @@ use corten_api::names::{
     ADDRESS_POOL, ALLOW_SHARED_IP, DEPRECATED_PREFIX, IP_ALLOCATED_FROM_POOL, LOAD_BALANCER_IPS,
     PREFIX, annotation, deprecated,
 };
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Parses a Service.
@@ -40,7 +40,7 @@ pub(super) fn parse(object: &core::Service, origin: Origin) -> Result<Service, V
     Ok(Service {
         key: ServiceKey::new(&meta.namespace, &meta.name),
         created: meta.creation_timestamp.clone(),
-        labels: meta.labels.clone(),
+        labels: (&meta.labels).into(),
         is_load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
         class: match &spec.load_balancer_class {
             None => Class::Default,
@@ -50,7 +50,7 @@ pub(super) fn parse(object: &core::Service, origin: Origin) -> Result<Service, V
         family_policy,
         primary_family: written.families.first().copied().unwrap_or(Family::V4),
         traffic_policy,
-        selector: spec.selector.clone(),
+        selector: (&spec.selector).into(),
         ports,
         requested,
         requested_pool: annotation(&meta.annotations, ADDRESS_POOL)
@@ -188,8 +188,8 @@ fn traffic_policy(text: Option<&str>, faults: &mut Vec<Fault>) -> TrafficPolicy 
     }
 }
 
-fn ports(list: &[core::ServicePort], faults: &mut Vec<Fault>) -> BTreeSet<Port> {
-    let mut ports = BTreeSet::new();
+fn ports(list: &[core::ServicePort], faults: &mut Vec<Fault>) -> FlatSet<Port> {
+    let mut ports = FlatSet::new();
     for (i, raw) in list.iter().enumerate() {
         let at = format!("spec.ports[{i}]");
         let protocol = match raw.protocol.as_deref() {

@@ -97,7 +97,7 @@ fn nodes_of(facts: &Facts) -> Vec<String> {
             .endpoints
             .iter()
             .map(|e| e.node.as_ref().map_or("", NodeName::as_str));
-        format!("{}: {}", key.name, nodes.collect::<Vec<_>>().join(" "))
+        format!("{}: {}", key.name(), nodes.collect::<Vec<_>>().join(" "))
     };
     facts.endpoints.iter().map(nodes).collect()
 }
@@ -267,7 +267,12 @@ fn without_a_last_good_version_a_rejected_pool_is_known_by_name() {
         panic!("complete");
     };
     assert_eq!(
-        rejected[&PoolName::from("a")].labels.as_ref().unwrap()["team"],
+        rejected[&PoolName::from("a")]
+            .labels
+            .as_ref()
+            .unwrap()
+            .get("team")
+            .unwrap(),
         "x"
     );
 }

@@ -4,8 +4,9 @@
 use super::{Age, State};
 use crate::advertise::l2::{L2Entry, L2Table, Terms};
 use crate::facts::Node;
+use crate::flat::FlatSet;
 use crate::names::{NodeName, ServiceKey};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The table and what it is made of.
@@ -13,7 +14,7 @@ use std::net::IpAddr;
 pub(super) struct Board {
     table: L2Table,
     /// Services by address, announced or not.
-    holders: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    holders: BTreeMap<IpAddr, FlatSet<ServiceKey>>,
     /// The newest epoch given.
     epoch: u64,
     news: News,
@@ -75,7 +76,7 @@ impl Board {
     }
 
     /// Puts the address into the table as the Services that have it ask for.
-    pub(super) fn settle(&mut self, ip: IpAddr, states: &BTreeMap<ServiceKey, State>) {
+    pub(super) fn settle(&mut self, ip: IpAddr, states: &BTreeMap<ServiceKey, Box<State>>) {
         let holders: Vec<_> = self
             .holders(ip)
             .filter_map(|key| Some((key, states.get(key)?)))

@@ -11,12 +11,12 @@ use corten_engine::facts::{
     Changes, Class, Endpoint, Endpoints, Facts, Families, FamilyPolicy, Ingress, Node, Origin,
     Requested, Service, Sharing, TrafficPolicy,
 };
+use corten_engine::flat::{FlatMap, FlatSet};
 use corten_engine::ip::Family;
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::{Action, Input, LinkState, Speaker, SpeakerOptions};
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Both protocols can be spoken.
@@ -76,7 +76,7 @@ pub(crate) fn add_pool(facts: &mut Facts, name: &str, cidrs: &[&str]) {
         name.into(),
         Pool {
             name: name.into(),
-            labels: BTreeMap::new(),
+            labels: FlatMap::new(),
             entries: entries.collect(),
             auto_assign: true,
             avoid_buggy_ips: false,
@@ -151,8 +151,8 @@ pub(crate) fn service(name: &str, addresses: &[&str]) -> Service {
         family_policy: FamilyPolicy::SingleStack,
         primary_family: Family::V4,
         traffic_policy: TrafficPolicy::Cluster,
-        selector: BTreeMap::new(),
-        ports: BTreeSet::new(),
+        selector: FlatMap::new(),
+        ports: FlatSet::new(),
         requested: Requested::Any,
         requested_pool: None,
         sharing: Sharing::Absent,
@@ -178,7 +178,7 @@ pub(crate) fn add_service(facts: &mut Facts, service: Service) {
         .map(|n| (Some(n.as_str()), true))
         .collect::<Vec<_>>();
     set_endpoints(facts, &service.key.clone(), &on);
-    facts.services.insert(service.key.clone(), service);
+    facts.services.insert(service.key.clone(), service.into());
 }
 
 /// Node and readiness of each endpoint.

@@ -7,6 +7,7 @@
 use super::Reason;
 use crate::config::{Config, Coverage, Filter, L2Advertisement};
 use crate::facts::Service;
+use crate::flat::FlatSet;
 use crate::names::PoolName;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ pub struct KnownGrounds {
     /// The addresses.
     pub(super) addresses: Vec<IpAddr>,
     /// Names of the advertisements that were for the pool.
-    pub(super) advertisements: BTreeSet<String>,
+    pub(super) advertisements: FlatSet<String>,
 }
 
 /// The pool a Service's addresses belong to.

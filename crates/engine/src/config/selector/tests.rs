@@ -161,7 +161,9 @@ fn what_a_selector_selects() {
         ),
     ];
     for (text, labels, selected) in rows {
-        let labels: Labels = serde_saphyr::from_str(labels).unwrap();
+        let labels: std::collections::BTreeMap<String, String> =
+            serde_saphyr::from_str(labels).unwrap();
+        let labels = Labels::from(labels);
         let selectors = compiled(text).unwrap();
         assert_eq!(selectors.matches(&labels), selected, "{text} {labels:?}");
     }
