@@ -96,7 +96,9 @@ impl Client {
         self.ns.run(|| RawSocket::on(&self.nic.interface))
     }
 
-    fn question(&self, ip: IpAddr) -> Vec<u8> {
+    /// The frame that asks the LAN who has an address.
+    #[must_use]
+    pub fn question(&self, ip: IpAddr) -> Vec<u8> {
         match ip {
             IpAddr::V4(ip) => frame::arp_request(self.nic.mac, self.nic.ipv4, ip),
             IpAddr::V6(ip) => frame::solicitation(self.nic.mac, self.nic.ipv6, ip),

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use corten_lab::manifests::Stack;
-use corten_lab::site::Site;
+use corten_lab::site::{Site, WINDOW};
 use corten_lab::trial::Trial;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -144,9 +144,28 @@ fn no_allocation_is_lost() -> Result<()> {
     }
     let all: Vec<IpAddr> = after.values().flatten().copied().collect();
     for lan in 0..site.world.lans.len() {
-        site.owners(lan, &all).with_context(|| site.story())?;
+        let seen = site.world.client(lan)?.ask(&all, WINDOW)?;
+        for (service, addresses) in &after {
+            for ip in addresses {
+                site.world
+                    .owner(&seen, *ip)
+                    .with_context(|| verdicts(&site, lan, service))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// What every instance says of a Service, its frames included: tells a lost frame from silence.
+fn verdicts(site: &Site, lan: usize, service: &str) -> String {
+    let mut text = format!("on LAN {lan}\n");
+    for instance in &site.instances {
+        match instance.explain(service) {
+            Ok(said) => text += &said,
+            Err(error) => text += &format!("{error:#}\n"),
+        }
+    }
+    text + &site.story()
 }
 
 /// A linear congruential generator: the same seed, the same moments.

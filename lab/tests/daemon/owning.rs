@@ -2,11 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::Corten;
-use corten_lab::frame;
+use corten_lab::frame::{self, How};
 use corten_lab::raw::RawSocket;
 use corten_lab::site::{self, DEADLINE, Site, WINDOW};
 use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
 use corten_lab::world::Client;
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -21,6 +23,10 @@ pub(crate) const TRIALS: &[Trial] = &[
         a_known_owner_is_asked_directly,
     ),
     (
+        "owning::a_queue_of_questions_is_answered_whole",
+        a_queue_of_questions_is_answered_whole,
+    ),
+    (
         "owning::snooping_switches_pass_questions",
         snooping_switches_pass_questions,
     ),
@@ -29,6 +35,35 @@ pub(crate) const TRIALS: &[Trial] = &[
         sigterm_answers_until_the_end,
     ),
 ];
+
+/// Questions that wait in the sockets are more than the daemon takes in one turn: each has to be
+/// answered, the one after the last turn, too.
+fn a_queue_of_questions_is_answered_whole() -> Result<()> {
+    const QUESTIONS: usize = 200;
+    let mut site = Site::with_services(1)?;
+    let address = *site.addresses()?.first().context("no address")?;
+    for instance in &mut site.instances {
+        instance.process().signal(Signal::SIGSTOP)?;
+    }
+    let client = site.world.client(0)?;
+    let socket = client.socket()?;
+    for _ in 0..QUESTIONS {
+        socket.send(&client.question(address))?;
+    }
+    for instance in &mut site.instances {
+        instance.process().signal(Signal::SIGCONT)?;
+    }
+    let mut answers = 0;
+    let mut buffer = RawSocket::buffer();
+    wait_until("an answer to every question", DEADLINE, || {
+        while let Some(received) = socket.receive(&mut buffer, Duration::from_millis(10))? {
+            let answer = frame::claim(received.frame).is_some_and(|c| c.how == How::ArpReply);
+            answers += usize::from(answer);
+        }
+        Ok((answers >= QUESTIONS).then_some(()))
+    })
+    .with_context(|| format!("{answers} answers to {QUESTIONS} questions"))
+}
 
 fn every_address_has_one_owner() -> Result<()> {
     let site = Site::with_services(12)?;

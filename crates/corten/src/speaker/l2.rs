@@ -154,14 +154,15 @@ impl Driver {
     }
 
     /// Takes the frame in `buffer` and those that came with it.
-    fn burst(&mut self, index: u32, buffer: &mut [u8], length: usize) {
+    fn burst(&mut self, index: u32, buffer: &mut [u8], mut length: usize) {
         let now = Instant::now();
-        let mut length = Some(length);
-        for _ in 0..BURST {
-            let Some(n) = length else { return };
-            self.machine.handle_frame(index, &buffer[..n], now);
+        for further in (0..BURST).rev() {
+            self.machine.handle_frame(index, &buffer[..length], now);
             self.flush();
-            length = self.sockets.more(index, buffer);
+            // A frame that is taken has to be handled: none is when this was the last turn.
+            let next = (further > 0).then(|| self.sockets.more(index, buffer));
+            let Some(taken) = next.flatten() else { return };
+            length = taken;
         }
     }
 
