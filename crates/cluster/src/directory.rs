@@ -198,7 +198,7 @@ impl Directory {
     /// # Errors
     /// If a file can't be written.
     pub fn write_status(&mut self, report: &Report) -> io::Result<()> {
-        self.status.write(&self.overlay.assignments, report)
+        self.status.write(self.overlay.assignments(), report)
     }
 
     /// What is odd in the manifests now.
@@ -283,7 +283,8 @@ impl Directory {
 
     /// Allocations of Services that can't be seen now.
     fn hidden(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
-        let allocations = self.keeper.allocations().into_iter().flatten();
+        let ledger = self.keeper.ledger().into_iter();
+        let allocations = ledger.flat_map(|ledger| &ledger.allocations);
         allocations.filter(|(key, _)| !self.view.has_service(key))
     }
 
@@ -353,14 +354,14 @@ impl Directory {
     }
 
     fn overlay_now(&self) -> Overlay {
-        let allocations = self.keeper.allocations();
+        let ledger = self.keeper.ledger();
         Overlay {
-            pins: if allocations.is_some() {
+            pins: if ledger.is_some() {
                 Pins::Ignored
             } else {
                 Pins::Granted
             },
-            assignments: allocations.cloned().unwrap_or_default(),
+            ledger: ledger.cloned(),
             readiness: self.health.readiness(),
         }
     }

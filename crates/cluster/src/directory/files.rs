@@ -158,14 +158,20 @@ impl Files {
         if (same && !told) || !self.is_due(look, name, stamp) {
             return false;
         }
-        let file = self.read(name, stamp);
-        let before = self.files.insert(name.to_owned(), file);
-        let after = &self.files[name];
-        before.is_none_or(|before| {
-            before.rejections != after.rejections
-                || before.warnings != after.warnings
-                || before.objects != after.objects
-        })
+        let mut file = self.read(name, stamp);
+        let before = self.files.remove(name);
+        let same = before.filter(|before| {
+            before.rejections == file.rejections
+                && before.warnings == file.warnings
+                && before.objects == file.objects
+        });
+        let changed = same.is_none();
+        if let Some(before) = same {
+            // The view shares these; equal ones beside them would take as much again.
+            file.objects = before.objects;
+        }
+        self.files.insert(name.to_owned(), file);
+        changed
     }
 
     /// Whether a difference is to be believed now.
@@ -198,8 +204,10 @@ impl Files {
         };
         match read::read_bytes(&path, read::MAX_FILE) {
             Ok(bytes) => {
-                let result = read::read_text(name, &bytes);
-                file.objects = result.objects.iter().map(Kept::new).map(Arc::new).collect();
+                let objects = &mut file.objects;
+                let mut keep = |placed| objects.push(Arc::new(Kept::new(placed)));
+                let result = read::read_each(name, &bytes, &mut keep);
+                file.objects.shrink_to_fit();
                 file.rejections = result.rejections;
                 file.warnings = result.warnings;
             }

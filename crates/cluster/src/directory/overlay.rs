@@ -1,6 +1,7 @@
 //! What is said of objects beyond their manifests: a Service's allocation, from the ledger, and
 //! the readiness of endpoints on nodes whose health is checked.
 
+use super::ledger::Ledger;
 use super::view::{Kept, View};
 use corten_api::core::{
     Endpoint, EndpointConditions, EndpointSlice, LoadBalancerIngress, LoadBalancerStatus, Meta,
@@ -12,6 +13,7 @@ use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Kind, ObjectRef};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Readiness of a Service's endpoints by node; a node that isn't in it is as its manifest says.
 pub(crate) type Readiness = BTreeMap<NodeName, bool>;
@@ -29,8 +31,8 @@ pub(crate) enum Pins {
 /// What is said of objects beyond their manifests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Overlay {
-    /// Allocations of Services.
-    pub(crate) assignments: BTreeMap<ServiceKey, Assignment>,
+    /// The ledger, shared with its keeper: it has every allocation.
+    pub(crate) ledger: Option<Arc<Ledger>>,
     /// What an address asked for means.
     pub(crate) pins: Pins,
     /// Readiness, by Service with a health check.
@@ -38,16 +40,22 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
+    /// Allocations of Services.
+    pub(crate) fn assignments(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
+        self.ledger.iter().flat_map(|ledger| &ledger.allocations)
+    }
+
+    fn assignment(&self, service: &ServiceKey) -> Option<&Assignment> {
+        self.ledger.as_ref()?.allocations.get(service)
+    }
+
     /// Whether `before` said something else of an object.
     pub(crate) fn differs(&self, before: &Self, kept: &Kept) -> bool {
         let Some(service) = &kept.service else {
             return false;
         };
         if kept.object_ref.kind == Kind::Service {
-            let (old, new) = (
-                before.assignments.get(service),
-                self.assignments.get(service),
-            );
+            let (old, new) = (before.assignment(service), self.assignment(service));
             return old != new || (new.is_none() && before.pins != self.pins);
         }
         self.readiness.get(service) != before.readiness.get(service)
@@ -77,7 +85,7 @@ impl Overlay {
         let annotations = &mut service.metadata.annotations;
         // Only the ledger says what is allocated; a manifest may be an old copy.
         annotations.remove(names::IP_ALLOCATED_FROM_POOL);
-        let addresses = match self.assignments.get(key) {
+        let addresses = match self.assignment(key) {
             Some(assignment) => {
                 if let Some(pool) = &assignment.pool {
                     let name = names::IP_ALLOCATED_FROM_POOL.to_owned();

@@ -67,8 +67,13 @@ pub struct ReadResult {
 }
 
 impl ReadResult {
-    /// Appends `other`, rejecting objects that are already there.
-    fn merge(&mut self, seen: &mut BTreeMap<Identity, String>, other: Self) {
+    /// Appends `other` without its objects: new ones go to `keep`, those seen are rejected.
+    fn merge(
+        &mut self,
+        seen: &mut BTreeMap<Identity, String>,
+        other: Self,
+        keep: &mut dyn FnMut(Placed),
+    ) {
         self.rejections.extend(other.rejections);
         self.warnings.extend(other.warnings);
         for placed in other.objects {
@@ -79,7 +84,7 @@ impl ReadResult {
                 }
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     entry.insert(placed.place.clone());
-                    self.objects.push(placed);
+                    keep(placed);
                 }
             }
         }
@@ -120,10 +125,12 @@ pub(crate) fn duplicate(object: &ObjectRef, second: &str, first: &str) -> Reject
 #[must_use]
 pub fn read_paths(paths: &[PathBuf]) -> ReadResult {
     let (mut all, mut seen) = (ReadResult::default(), BTreeMap::new());
+    let mut objects = Vec::new();
+    let mut keep = |placed| objects.push(placed);
     for path in paths {
         if !path.is_dir() {
             let name = path.display().to_string();
-            all.merge(&mut seen, read_file(path, &name));
+            all.merge(&mut seen, read_file(path, &name), &mut keep);
             continue;
         }
         match manifest_names(path) {
@@ -131,13 +138,13 @@ pub fn read_paths(paths: &[PathBuf]) -> ReadResult {
                 for name in names {
                     let file = path.join(&name);
                     let shown = file.display().to_string();
-                    all.merge(&mut seen, read_file(&file, &shown));
+                    all.merge(&mut seen, read_file(&file, &shown), &mut keep);
                 }
             }
             Err(error) => all.rejections.push(unreadable(path, &error)),
         }
     }
-    all
+    ReadResult { objects, ..all }
 }
 
 /// The names of a directory's manifests, sorted. Hidden files and Corten's own are none.
@@ -194,8 +201,10 @@ pub(crate) fn read_bytes(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
-    let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
+    // Just enough: a vector that grows is up to twice as large.
+    let size = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let limit = limit >> 20;
@@ -207,6 +216,14 @@ pub(crate) fn read_bytes(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
 /// Reads the text of one file; `name` is how places show it.
 #[must_use]
 pub fn read_text(name: &str, bytes: &[u8]) -> ReadResult {
+    let mut objects = Vec::new();
+    let rest = read_each(name, bytes, &mut |placed| objects.push(placed));
+    ReadResult { objects, ..rest }
+}
+
+/// As [`read_text`], but hands the objects to `keep` one by one: all those of a large file at once
+/// take many times its size.
+pub(crate) fn read_each(name: &str, bytes: &[u8], keep: &mut dyn FnMut(Placed)) -> ReadResult {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -232,7 +249,7 @@ pub fn read_text(name: &str, bytes: &[u8]) -> ReadResult {
             out: ReadResult::default(),
         };
         reader.read();
-        all.merge(&mut seen, reader.out);
+        all.merge(&mut seen, reader.out, keep);
     }
     all
 }

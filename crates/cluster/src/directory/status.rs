@@ -9,6 +9,7 @@ use corten_engine::names::{PoolName, ServiceKey};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,8 @@ struct Addresses<'a> {
 #[derive(Debug)]
 pub(crate) struct StatusFiles {
     directory: PathBuf,
-    written: BTreeMap<&'static str, String>,
+    /// Hashes of what was written last.
+    written: BTreeMap<&'static str, u64>,
 }
 
 impl StatusFiles {
@@ -52,12 +54,12 @@ impl StatusFiles {
     ///
     /// # Errors
     /// If a file can't be written; it is tried again the next time.
-    pub(crate) fn write(
+    pub(crate) fn write<'a>(
         &mut self,
-        services: &BTreeMap<ServiceKey, Assignment>,
+        services: impl IntoIterator<Item = (&'a ServiceKey, &'a Assignment)>,
         report: &Report,
     ) -> io::Result<()> {
-        let services = services.iter().map(|(service, assignment)| {
+        let services = services.into_iter().map(|(service, assignment)| {
             let Assignment { ingress, pool } = assignment;
             let addresses = Addresses {
                 addresses: ingress,
@@ -71,12 +73,15 @@ impl StatusFiles {
     }
 
     fn file(&mut self, name: &'static str, text: String) -> io::Result<()> {
-        if self.written.get(name) == Some(&text) {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.written.get(name) == Some(&hash) {
             return Ok(());
         }
         std::fs::create_dir_all(&self.directory)?;
         atomic::write(&self.directory.join(name), text.as_bytes())?;
-        self.written.insert(name, text);
+        self.written.insert(name, hash);
         Ok(())
     }
 }

@@ -30,8 +30,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(placed: &Placed) -> Self {
-        let object_ref = &placed.object_ref;
+    pub(crate) fn new(placed: Placed) -> Self {
+        let object_ref = placed.object_ref;
         let (mut service, mut health) = (None, None);
         if let Object::Service(object) = &placed.object {
             service = Some(ServiceKey::new(&object_ref.namespace, &object_ref.name));
@@ -42,10 +42,10 @@ impl Kept {
             service = name.map(|name| ServiceKey::new(&object_ref.namespace, name));
         }
         Self {
-            object_ref: object_ref.clone(),
+            object_ref,
             service,
             health,
-            place: placed.place.clone(),
+            place: placed.place,
             json: encode(&placed.object).into_boxed_str(),
         }
     }

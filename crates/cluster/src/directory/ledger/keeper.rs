@@ -10,6 +10,7 @@ use corten_engine::rejection::{Rejection, Subject};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Name of the allocator's lock in the manifest directory.
@@ -53,7 +54,7 @@ pub(crate) struct Keeper {
     copy: PathBuf,
     node: NodeName,
     role: Role,
-    accepted: Option<Ledger>,
+    accepted: Option<Arc<Ledger>>,
     refusal: Option<Rejection>,
     pending: BTreeMap<ServiceKey, Assignment>,
     /// Whether this process has used the ledger in the directory: from then on, as the
@@ -95,16 +96,16 @@ impl Keeper {
             copy,
             node: node.clone(),
             role,
-            accepted,
+            accepted: accepted.map(Arc::new),
             refusal: None,
             pending: BTreeMap::new(),
             in_use: false,
         })
     }
 
-    /// The allocations in use; `None` before any ledger was seen.
-    pub(crate) fn allocations(&self) -> Option<&BTreeMap<ServiceKey, Assignment>> {
-        self.accepted.as_ref().map(|ledger| &ledger.allocations)
+    /// The ledger in use; `None` before any was seen.
+    pub(crate) fn ledger(&self) -> Option<&Arc<Ledger>> {
+        self.accepted.as_ref()
     }
 
     /// Why the ledger in the directory isn't in use.
@@ -144,11 +145,11 @@ impl Keeper {
             let copy = self.copy.display();
             return Some(self.reject(&format!("{cause}; {KEPT}; to accept it, delete {copy}")));
         }
-        if self.accepted.as_ref() == Some(&found) && self.copy.exists() {
+        if self.accepted.as_deref() == Some(&found) && self.copy.exists() {
             return None;
         }
         let written = atomic::write(&self.copy, bytes);
-        self.accepted = Some(found);
+        self.accepted = Some(Arc::new(found));
         let error = written.err()?;
         let copy = self.copy.display();
         tracing::warn!(path = %copy, %error, "can't keep a copy of the ledger");
@@ -191,9 +192,10 @@ impl Keeper {
             (Role::Reader, None) => None,
             (Role::Reader, Some(_)) => Some(self.reject(&format!("missing; {KEPT}"))),
             (Role::Allocator(_), accepted) => {
-                let next = accepted
-                    .clone()
-                    .unwrap_or_else(|| Ledger::new(self.node.as_str()));
+                let next = match accepted {
+                    Some(used) => Ledger::clone(used),
+                    None => Ledger::new(self.node.as_str()),
+                };
                 let error = self.write(next).err()?;
                 Some(self.reject(&error.to_string()))
             }
@@ -232,7 +234,7 @@ impl Keeper {
         let Some(used) = &self.accepted else {
             return Ok(());
         };
-        let mut next = used.clone();
+        let mut next = Ledger::clone(used);
         for (service, assignment) in &self.pending {
             if assignment.ingress.is_empty() {
                 next.allocations.remove(service);
@@ -264,7 +266,7 @@ impl Keeper {
         };
         let text = next.to_text().map_err(|e| failed(&self.path, e.into()))?;
         atomic::write(&self.path, text.as_bytes()).map_err(|e| failed(&self.path, e))?;
-        self.accepted = Some(next);
+        self.accepted = Some(Arc::new(next));
         self.in_use = true;
         atomic::write(&self.copy, text.as_bytes()).map_err(|e| failed(&self.copy, e))
     }
