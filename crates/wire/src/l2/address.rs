@@ -2,7 +2,7 @@
 
 use super::stats::Counters;
 use super::table::Entry;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Where an address stands.
@@ -59,6 +59,9 @@ pub(super) struct Address {
     pub(super) probed_by: Option<Instant>,
     pub(super) defended: Option<Instant>,
     pub(super) fellow_told: Option<Instant>,
+    /// When a fellow claimed it last, by link: a successor may be heard before the table says
+    /// that there is one.
+    pub(super) claimed: BTreeMap<u32, Instant>,
 }
 
 impl Address {
@@ -69,6 +72,16 @@ impl Address {
             Phase::Withheld => State::Withheld,
             Phase::Yielding { .. } => State::Yielding,
         }
+    }
+
+    /// Links it is on where a fellow claimed it less than `recent` before `since`.
+    pub(super) fn succeeded(&self, since: Instant, recent: Duration) -> BTreeSet<u32> {
+        let claimed = |link: &u32| {
+            self.claimed
+                .get(link)
+                .is_some_and(|&at| since < at + recent)
+        };
+        self.on.iter().copied().filter(claimed).collect()
     }
 
     /// Changes the phase, and counts if that changes whether it is answered.

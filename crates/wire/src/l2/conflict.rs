@@ -187,6 +187,7 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
+        address.claimed.insert(link, now);
         if address
             .fellow_told
             .is_some_and(|told| now < told + FELLOW_INTERVAL)

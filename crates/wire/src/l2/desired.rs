@@ -113,6 +113,7 @@ impl L2 {
             probed_by: None,
             defended: None,
             fellow_told: None,
+            claimed: BTreeMap::new(),
         };
         self.addresses.insert(ip, address);
         self.relink(ip, now);
@@ -160,7 +161,11 @@ impl L2 {
         match (&address.phase, yielded) {
             (Phase::Yielding { .. }, true) => {}
             (Phase::Active, true) => {
-                let heard = BTreeSet::new();
+                let heard = address.succeeded(since, YIELD);
+                if heard == address.on {
+                    self.remove(ip);
+                    return;
+                }
                 address.enter(Phase::Yielding { heard }, &mut self.answering);
                 self.silence(ip);
                 self.clear_conflicts(ip);

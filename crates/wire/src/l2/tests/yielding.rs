@@ -4,6 +4,7 @@ use super::*;
 
 const VIP: &str = "192.168.1.240";
 const VIP6: &str = "2001:db8::240";
+const NODE_B: &str = "192.168.1.2";
 
 fn yielded(addresses: &[&str]) -> Table {
     Table {
@@ -116,4 +117,55 @@ fn what_was_never_answered_is_not_yielded() {
     let mut world = World::new(&[link(1)]);
     world.table(yielded(&[VIP]));
     assert_eq!(world.state(ip(VIP)), None);
+}
+
+/// Node b's manifest is read a moment earlier there than here: it announces before we yield.
+#[test]
+fn a_successor_heard_before_the_table_counts() {
+    let rows = [
+        (FELLOW, Duration::from_millis(200), false),
+        (FELLOW, Duration::from_millis(999), false),
+        (FELLOW, Duration::from_millis(1000), true),
+        (STRANGER, Duration::from_millis(200), true),
+    ];
+    for (mac, early, answered) in rows {
+        let mut world = World::new(&[link(1)]);
+        let fellows: BTreeMap<_, _> = [("b".into(), vec![ip(NODE_B)])].into();
+        let owned = Table {
+            fellows: fellows.clone(),
+            ..table([(ip(VIP), entry())])
+        };
+        world.table(owned);
+        world.hear(1, &claim(FELLOW, ip(NODE_B)));
+        world.run(Duration::from_secs(10));
+        world.hear(1, &claim(mac, ip(VIP)));
+        world.run(early);
+        world.table(Table {
+            fellows,
+            ..yielded(&[VIP])
+        });
+        let said = world.hear(1, &question(CLIENT, ip(VIP)));
+        assert_eq!(!said.is_empty(), answered, "{mac} {early:?} before");
+    }
+}
+
+#[test]
+fn a_successor_heard_early_on_one_link_is_awaited_on_the_other() {
+    let mut world = World::new(&[link(1), link(2)]);
+    let fellows: BTreeMap<_, _> = [("b".into(), vec![ip(NODE_B)])].into();
+    world.table(Table {
+        fellows: fellows.clone(),
+        ..table([(ip(VIP), entry())])
+    });
+    world.hear(1, &claim(FELLOW, ip(NODE_B)));
+    world.run(Duration::from_secs(10));
+    world.hear(1, &claim(FELLOW, ip(VIP)));
+    world.table(Table {
+        fellows,
+        ..yielded(&[VIP])
+    });
+    assert_eq!(world.hear(1, &question(CLIENT, ip(VIP))), []);
+    assert_eq!(world.hear(2, &question(CLIENT, ip(VIP))).len(), 1);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.hear(2, &question(CLIENT, ip(VIP))), []);
 }
