@@ -2,7 +2,7 @@
 //!
 //! The one crate that talks to the kernel below the standard library. Everything here works on a
 //! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
-//! code is in [`sys`], behind safe functions; no other module has any.
+//! code is in `sys`, behind safe functions; no other module has any.
 
 pub mod assign;
 pub mod caps;

@@ -2,7 +2,7 @@
 //!
 //! v1beta2 is the version that is stored and worked with. Converting it to v1beta1 and back gives
 //! the same object: what v1beta1 has no field for travels in the annotation
-//! [`names::BGP_PEER_REMAINDER`]. A field the v1beta1 object sets always wins over the annotation,
+//! [`crate::names::BGP_PEER_REMAINDER`]. A field the v1beta1 object sets always wins over the annotation,
 //! also over a field that excludes it: a peer given an address is no longer reached by interface.
 //!
 //! Go clients can't tell an absent field from its zero value, so `peerASN: 0`, `peerAddress: ""`
