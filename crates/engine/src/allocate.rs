@@ -90,11 +90,11 @@ struct Place {
 #[derive(Clone, Debug, Default)]
 pub struct Allocator {
     /// The truth.
-    allocations: BTreeMap<ServiceKey, Allocation>,
+    allocations: BTreeMap<ServiceKey, Box<Allocation>>,
     /// Addresses on record for Services the source can't see.
     reserved: BTreeMap<ServiceKey, Vec<IpAddr>>,
     /// Derived: who uses an address.
-    usage: BTreeMap<IpAddr, Usage>,
+    usage: BTreeMap<IpAddr, Box<Usage>>,
     /// Derived: pools and their stock.
     stocks: BTreeMap<PoolName, Stock>,
     /// Derived: CIDRs by first address.
@@ -111,13 +111,14 @@ impl Allocator {
     /// What a Service has.
     #[must_use]
     pub fn get(&self, service: &ServiceKey) -> Option<&Allocation> {
-        self.allocations.get(service)
+        self.allocations
+            .get(service)
+            .map(|allocation| &**allocation)
     }
 
     /// Every allocation.
-    #[must_use]
-    pub fn allocations(&self) -> &BTreeMap<ServiceKey, Allocation> {
-        &self.allocations
+    pub fn allocations(&self) -> impl Iterator<Item = (&ServiceKey, &Allocation)> {
+        self.allocations.iter().map(|(key, a)| (key, &**a))
     }
 
     /// Whether there are no pools.
@@ -324,11 +325,12 @@ impl Allocator {
                 }
             });
         }
-        self.allocations.insert(request.service.clone(), new);
+        self.allocations
+            .insert(request.service.clone(), Box::new(new));
     }
 
     fn remove(&mut self, service: &ServiceKey) -> Option<Allocation> {
-        let old = self.allocations.remove(service)?;
+        let old = *self.allocations.remove(service)?;
         let disputed = matches!(old.home, Home::Disputed(_));
         let on_record = self.reserved.get(service).cloned().unwrap_or_default();
         for ip in &old.addresses {
@@ -345,7 +347,10 @@ impl Allocator {
 
     /// Changes who uses an address and brings the pool's stock in line.
     fn change_usage(&mut self, ip: IpAddr, change: impl FnOnce(&mut Usage)) {
-        let mut usage = self.usage.remove(&ip).unwrap_or_else(Usage::unused);
+        let mut usage = self
+            .usage
+            .remove(&ip)
+            .unwrap_or_else(|| Box::new(Usage::unused()));
         let family = Family::of(ip);
         let place = locate(&self.places, &mut self.stocks, ip);
         if let Some((stock, at)) = place {

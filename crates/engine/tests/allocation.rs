@@ -386,7 +386,7 @@ fn run(a: &mut Allocator, m: &mut Model, op: &Op) -> Result<(), TestCaseError> {
 }
 
 fn compare(a: &Allocator, m: &Model) -> Result<(), TestCaseError> {
-    let got = a.allocations().iter();
+    let got = a.allocations();
     let got: BTreeMap<_, _> = got
         .map(|(k, x)| (k.clone(), (x.addresses.clone(), x.claim.clone())))
         .collect();

@@ -158,20 +158,14 @@ impl Files {
         if (same && !told) || !self.is_due(look, name, stamp) {
             return false;
         }
-        let mut file = self.read(name, stamp);
-        let before = self.files.remove(name);
-        let same = before.filter(|before| {
-            before.rejections == file.rejections
-                && before.warnings == file.warnings
-                && before.objects == file.objects
-        });
-        let changed = same.is_none();
-        if let Some(before) = same {
-            // The view shares these; equal ones beside them would take as much again.
-            file.objects = before.objects;
-        }
-        self.files.insert(name.to_owned(), file);
-        changed
+        let file = self.read(name, stamp);
+        let before = self.files.insert(name.to_owned(), file);
+        let after = &self.files[name];
+        before.is_none_or(|before| {
+            before.rejections != after.rejections
+                || before.warnings != after.warnings
+                || before.objects != after.objects
+        })
     }
 
     /// Whether a difference is to be believed now.
@@ -204,8 +198,18 @@ impl Files {
         };
         match read::read_bytes(&path, read::MAX_FILE) {
             Ok(bytes) => {
+                // The view shares what was read before; equal objects beside it would take as much
+                // again.
+                let before = self.files.get(name);
+                let mut before = before.into_iter().flat_map(|file| &file.objects);
                 let objects = &mut file.objects;
-                let mut keep = |placed| objects.push(Arc::new(Kept::new(placed)));
+                let mut keep = |placed| {
+                    let kept = Kept::new(placed);
+                    objects.push(match before.next() {
+                        Some(same) if **same == kept => Arc::clone(same),
+                        Some(_) | None => Arc::new(kept),
+                    });
+                };
                 let result = read::read_each(name, &bytes, &mut keep);
                 file.objects.shrink_to_fit();
                 file.rejections = result.rejections;

@@ -49,9 +49,9 @@ impl Slices {
     /// no slice.
     pub(super) fn endpoints(&self, service: &ServiceKey) -> Option<Endpoints> {
         let slices = self.by_service.get(service)?;
-        Some(Endpoints {
-            endpoints: slices.values().flatten().cloned().collect(),
-        })
+        let mut endpoints: Vec<_> = slices.values().flatten().cloned().collect();
+        endpoints.shrink_to_fit();
+        Some(Endpoints { endpoints })
     }
 
     fn forget(&mut self, id: &(String, String)) -> Option<ServiceKey> {
