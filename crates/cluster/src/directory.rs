@@ -21,7 +21,7 @@ mod watch;
 use corten_engine::event::{Assignment, Event, Object};
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Kind, Rejection, Subject};
-use files::{Files, Look};
+use files::{Files, Found, Look, SETTLING};
 use health::Health;
 use ledger::{Keeper, RecordError};
 use lock::{Lock, LockError};
@@ -95,9 +95,20 @@ pub struct Directory {
     slices: BTreeMap<ServiceKey, corten_api::core::EndpointSlice>,
     told: Told,
     status: StatusFiles,
-    settling: Option<Instant>,
+    settling: Option<Settling>,
     _state: Lock,
 }
+
+/// What is missing now may not be there yet: it isn't deleted before everything has been complete
+/// and unchanged for a while.
+#[derive(Clone, Copy, Debug)]
+struct Settling {
+    until: Instant,
+    cause: &'static str,
+}
+
+const REPLACED: &str = "the directory was replaced; what is missing is not deleted yet";
+const YOUNG: &str = "files may be incomplete still; what is missing is not deleted yet";
 
 /// What was said last of things that are said as complete lists.
 #[derive(Debug, Default)]
@@ -137,8 +148,9 @@ impl Directory {
             Err(RecordError::Lock(error)) => return Err(OpenError::Allocator(error)),
             Err(error) => return Err(OpenError::Ledger(error)),
         };
+        let expected = keeper.allocations().next().is_some();
         Ok(Self {
-            files: Files::new(&manifests),
+            files: Files::new(&manifests, expected),
             view: View::default(),
             keeper,
             watch: Watch::new(&manifests),
@@ -156,7 +168,7 @@ impl Directory {
     /// handed to the engine as a whole. Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Vec<Event> {
         if !self.told.any {
-            return self.refresh(&Look::Everything);
+            return self.refresh(&Look::everything());
         }
         loop {
             let look = tokio::select! {
@@ -232,30 +244,63 @@ impl Directory {
     }
 
     fn refresh(&mut self, look: &Look) -> Vec<Event> {
-        let now = Instant::now();
         let found = self.files.look(look);
-        let settled = self.settling.is_some_and(|until| until <= now);
-        if found.replaced {
-            self.settling = Some(now + watch::POLL);
-        } else if settled {
-            self.settling = None;
-        }
         if self.files.unlisted.is_none() {
             self.keeper.look();
         }
-        let difference = if found.changed || settled || !self.told.any {
+        let settled = self.settle(look, found);
+        let mut difference = Difference::default();
+        if found.changed || settled || !self.told.any {
             let absent = if self.is_complete() {
                 Absent::Deleted
             } else {
                 Absent::Unknown
             };
-            self.view.update(&self.files, absent)
-        } else {
-            Difference::default()
-        };
+            difference = self.view.update(&self.files, absent);
+        }
+        let begins = !self.told.any && self.files.unlisted.is_none();
+        if begins && self.settling.is_none() && self.is_lacking() {
+            self.settling = Some(Settling {
+                until: Instant::now() + SETTLING,
+                cause: YOUNG,
+            });
+        }
         self.release();
         self.health.follow(&self.view);
         self.say(difference)
+    }
+
+    /// Begins, prolongs or ends the time in which nothing is deleted; whether it ends.
+    fn settle(&mut self, look: &Look, found: Found) -> bool {
+        let now = Instant::now();
+        // Before anything is on record, nothing can be lost by a file that isn't complete yet.
+        let young = found.young && self.keeper.allocations().next().is_some();
+        let cause = match self.settling {
+            _ if found.replaced => REPLACED,
+            None if young => YOUNG,
+            None => return false,
+            Some(settling) => settling.cause,
+        };
+        let busy = found.changed || self.files.is_waiting() || !look.writing.is_empty();
+        match self.settling {
+            Some(settling) if !busy && settling.until <= now => {
+                self.settling = None;
+                return true;
+            }
+            Some(_) if !busy && !young => {}
+            Some(_) | None => {
+                let until = now + SETTLING;
+                self.settling = Some(Settling { until, cause });
+            }
+        }
+        false
+    }
+
+    /// Whether something the ledger knows isn't in sight.
+    fn is_lacking(&self) -> bool {
+        let allocations = self.keeper.allocations();
+        let mut pools = allocations.filter_map(|(_, assignment)| assignment.pool.as_ref());
+        self.hidden().next().is_some() || pools.any(|pool| !self.view.has_pool(pool))
     }
 
     /// As the allocator, drops allocations of Services that are gone.
@@ -283,8 +328,7 @@ impl Directory {
 
     /// Allocations of Services that can't be seen now.
     fn hidden(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
-        let ledger = self.keeper.ledger().into_iter();
-        let allocations = ledger.flat_map(|ledger| &ledger.allocations);
+        let allocations = self.keeper.allocations();
         allocations.filter(|(key, _)| !self.view.has_service(key))
     }
 
@@ -307,11 +351,11 @@ impl Directory {
         let mut rejections = self.view.rejections.clone();
         rejections.extend(self.keeper.refusal().cloned());
         rejections.extend(self.health.rejections());
-        if self.settling.is_some() {
+        if let Some(settling) = &self.settling {
             rejections.push(Rejection {
                 subject: Subject::Unidentified,
                 field: String::new(),
-                cause: "the directory was replaced; what is missing is not deleted yet".to_owned(),
+                cause: settling.cause.to_owned(),
                 place: String::new(),
             });
         }

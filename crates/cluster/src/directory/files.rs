@@ -14,6 +14,10 @@ use std::time::{Duration, SystemTime};
 /// some file systems.
 const COARSE: Duration = Duration::from_secs(2);
 
+/// How long what is missing must stay so before it counts as deleted, where it may be that it
+/// isn't there yet.
+pub(crate) const SETTLING: Duration = Duration::from_secs(1);
+
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -39,11 +43,22 @@ impl Stamp {
 
     /// Whether the file changed so recently that it may change again within the same time.
     fn is_fresh(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
-        let limit = i64::try_from(now.saturating_sub(COARSE.as_secs())).unwrap_or(i64::MAX);
+        let limit = ago(COARSE).0;
         self.modified.0 >= limit || self.changed.0 >= limit
     }
+
+    /// Whether the file changed so recently that its writer may be at it still.
+    fn is_young(&self) -> bool {
+        self.modified.max(self.changed) >= ago(SETTLING)
+    }
+}
+
+/// A time before now, in seconds and nanoseconds as files have them.
+fn ago(span: Duration) -> (i64, i64) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let then = now.unwrap_or_default().saturating_sub(span);
+    let seconds = i64::try_from(then.as_secs()).unwrap_or(i64::MAX);
+    (seconds, i64::from(then.subsec_nanos()))
 }
 
 /// One file as it was read last.
@@ -59,19 +74,36 @@ pub(crate) struct File {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// What is to be looked at again.
+/// What is to be looked at again. A file being written stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// Everything, whether or not it seems to have changed.
+pub(crate) struct Look {
+    /// Which files.
+    pub(crate) scope: Scope,
+    /// Names of files whose writer is known to be done.
+    pub(crate) told: BTreeSet<String>,
+    /// Names of files being written now.
+    pub(crate) writing: BTreeSet<String>,
+}
+
+impl Look {
+    /// At everything, while nothing is known of writers.
+    pub(crate) fn everything() -> Self {
+        Self {
+            scope: Scope::Everything,
+            told: BTreeSet::new(),
+            writing: BTreeSet::new(),
+        }
+    }
+}
+
+/// Which files are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All, whether or not they seem to have changed.
     Everything,
-    /// What was told to have changed. Anything else that has changed silently must look the same
+    /// Those told to have changed. Anything else that has changed silently must look the same
     /// twice in a row before it is believed: nobody told when its writer was done.
-    Changes {
-        /// Names of changed files.
-        told: BTreeSet<String>,
-        /// Names of files being written now; they stay as they were.
-        writing: BTreeSet<String>,
-    },
+    Changes,
 }
 
 /// The manifest files of a directory.
@@ -84,6 +116,8 @@ pub(crate) struct Files {
     pub(crate) unlisted: Option<Rejection>,
     silent: BTreeMap<String, Option<Stamp>>,
     place: Option<(u64, u64)>,
+    /// Whether a directory without any manifest is suspicious although none was seen in it yet.
+    expected: bool,
 }
 
 /// What a look found.
@@ -93,22 +127,27 @@ pub(crate) struct Found {
     pub(crate) changed: bool,
     /// Another directory is at the path, or it was away.
     pub(crate) replaced: bool,
+    /// A file was read that somebody may be writing still.
+    pub(crate) young: bool,
 }
 
 impl Files {
-    pub(crate) fn new(directory: &Path) -> Self {
+    /// The files of `directory`; whether any are `expected` in it, so that it isn't believed when
+    /// it has none.
+    pub(crate) fn new(directory: &Path, expected: bool) -> Self {
         Self {
             directory: directory.to_owned(),
             files: BTreeMap::new(),
             unlisted: None,
             silent: BTreeMap::new(),
             place: None,
+            expected,
         }
     }
 
     /// Reads what changed.
     pub(crate) fn look(&mut self, look: &Look) -> Found {
-        let names = match read::manifest_names(&self.directory) {
+        let names = match self.names() {
             Ok(names) => names,
             Err(error) => {
                 let rejection = read::unreadable(&self.directory, &error);
@@ -117,15 +156,21 @@ impl Files {
                 self.place = None;
                 return Found {
                     changed,
-                    replaced: false,
+                    ..Found::default()
                 };
             }
         };
         let place = Stamp::read(&self.directory).map(|s| s.file);
         let first = self.files.is_empty() && self.unlisted.is_none() && self.place.is_none();
         let replaced = !first && self.place != place;
-        let mut changed = self.unlisted.take().is_some() | replaced;
-        let look = if replaced { &Look::Everything } else { look };
+        let changed = self.unlisted.take().is_some() | replaced;
+        let mut found = Found {
+            changed,
+            replaced,
+            young: false,
+        };
+        let everything = Look::everything();
+        let look = if replaced { &everything } else { look };
         self.place = place;
         let gone: Vec<String> = self
             .files
@@ -136,49 +181,73 @@ impl Files {
         for name in gone {
             if self.is_due(look, &name, None) {
                 self.files.remove(&name);
-                changed = true;
+                found.changed = true;
             }
         }
         for name in names {
-            changed |= self.look_at(look, &name);
+            self.look_at(look, &name, &mut found);
         }
-        Found { changed, replaced }
+        found
     }
 
-    fn look_at(&mut self, look: &Look, name: &str) -> bool {
+    /// The names of the manifests, unless there are none where there were some.
+    fn names(&self) -> std::io::Result<Vec<String>> {
+        let names = read::manifest_names(&self.directory)?;
+        if names.is_empty() && (self.expected || !self.files.is_empty()) {
+            // As the mount point of a file system that isn't mounted.
+            let cause =
+                "it has no manifests any more; if that is meant, put an empty .yaml file into it";
+            return Err(std::io::Error::other(cause));
+        }
+        Ok(names)
+    }
+
+    fn look_at(&mut self, look: &Look, name: &str, found: &mut Found) {
         let stamp = Stamp::read(&self.directory.join(name));
         let same = self
             .files
             .get(name)
             .is_some_and(|file| file.stamp.is_some() && file.stamp == stamp && !file.fresh);
-        let told = match look {
-            Look::Everything => true,
-            Look::Changes { told, .. } => told.contains(name),
-        };
-        if (same && !told) || !self.is_due(look, name, stamp) {
-            return false;
+        let told = look.told.contains(name);
+        if same && !told && look.scope == Scope::Changes {
+            self.silent.remove(name);
+            return;
         }
+        if !self.is_due(look, name, stamp) {
+            return;
+        }
+        let known = self.files.get(name).and_then(|file| file.stamp);
+        found.young |= !told
+            && look.scope == Scope::Everything
+            && known != stamp
+            && stamp.is_some_and(|stamp| stamp.is_young());
         let file = self.read(name, stamp);
         let before = self.files.insert(name.to_owned(), file);
         let after = &self.files[name];
-        before.is_none_or(|before| {
+        found.changed |= before.is_none_or(|before| {
             before.rejections != after.rejections
                 || before.warnings != after.warnings
                 || before.objects != after.objects
-        })
+        });
+    }
+
+    /// Whether some file has changed, or is missing, and that isn't believed yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.silent.is_empty()
     }
 
     /// Whether a difference is to be believed now.
     fn is_due(&mut self, look: &Look, name: &str, stamp: Option<Stamp>) -> bool {
-        let Look::Changes { told, writing } = look else {
-            return true;
-        };
-        if writing.contains(name) {
+        if look.writing.contains(name) {
             return false;
+        }
+        if look.scope == Scope::Everything {
+            self.silent.remove(name);
+            return true;
         }
         // A fresh file is read again at once: only its content can tell whether it changed.
         let known = self.files.get(name).and_then(|file| file.stamp);
-        let due = told.contains(name)
+        let due = look.told.contains(name)
             || (stamp.is_some() && known == stamp)
             || self.silent.get(name) == Some(&stamp);
         if due {

@@ -8,7 +8,7 @@ use super::read::{self, Identity, Placed};
 use corten_api::core::{EndpointSlice, Service};
 use corten_api::names;
 use corten_engine::event::Object;
-use corten_engine::names::ServiceKey;
+use corten_engine::names::{PoolName, ServiceKey};
 use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,6 +211,12 @@ impl View {
     /// Whether a Service is in use.
     pub(crate) fn has_service(&self, key: &ServiceKey) -> bool {
         self.objects.contains_key(&service_identity(key))
+    }
+
+    /// Whether a pool is in use.
+    pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
+        let identity = (Kind::IPAddressPool, String::new(), pool.0.clone());
+        self.objects.contains_key(&identity)
     }
 
     /// Whether a Service is rejected, so that it may exist although it can't be read.

@@ -5,7 +5,7 @@
 //! [`SILENCE`], so a half-written file is not read. Watched are the directory, whatever it takes
 //! to see it replaced, and the directories its symlinks lead into.
 
-use super::files::Look;
+use super::files::{Look, Scope};
 use super::read::{OWN_PREFIX, is_manifest};
 use futures_util::StreamExt as _;
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
@@ -106,10 +106,12 @@ impl Watch {
         }
     }
 
-    /// Has everything read again at once.
+    /// Has everything read again, once what the kernel has to tell has been heard.
     pub(crate) fn reload(&mut self) {
         self.everything = true;
-        self.poll = Instant::now();
+        let last = Instant::now();
+        let first = self.gathering.map_or(last, |g| g.first);
+        self.gathering = Some(Gathering { first, last });
     }
 
     fn deadline(&self) -> Instant {
@@ -137,11 +139,13 @@ impl Watch {
             self.told
                 .extend(links(&self.directory).filter_map(|(name, _)| name.into_string().ok()));
         }
-        if std::mem::take(&mut self.everything) {
-            self.told.clear();
-            return Some(Look::Everything);
-        }
-        Some(Look::Changes {
+        let scope = if std::mem::take(&mut self.everything) {
+            Scope::Everything
+        } else {
+            Scope::Changes
+        };
+        Some(Look {
+            scope,
             told: std::mem::take(&mut self.told),
             writing: self.writing.keys().cloned().collect(),
         })

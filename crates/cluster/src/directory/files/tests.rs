@@ -3,7 +3,8 @@ use crate::directory::tests::pool;
 
 fn changes(told: &[&str], writing: &[&str]) -> Look {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-    Look::Changes {
+    Look {
+        scope: Scope::Changes,
         told: names(told),
         writing: names(writing),
     }
@@ -18,8 +19,8 @@ fn names(files: &Files) -> Vec<&str> {
 fn a_file_is_read_when_told_or_seen_the_same_twice_but_not_while_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let write = |text: &str| std::fs::write(dir.path().join("a.yaml"), text).unwrap();
-    let mut files = Files::new(dir.path());
-    files.look(&Look::Everything);
+    let mut files = Files::new(dir.path(), false);
+    files.look(&Look::everything());
     write(&pool("one"));
     for _ in 0..3 {
         assert!(!files.look(&changes(&[], &["a.yaml"])).changed);
@@ -45,8 +46,8 @@ fn a_change_within_the_same_time_and_size_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.yaml");
     std::fs::write(&path, pool("one")).unwrap();
-    let mut files = Files::new(dir.path());
-    files.look(&Look::Everything);
+    let mut files = Files::new(dir.path(), false);
+    files.look(&Look::everything());
     let file = files.files.get_mut("a.yaml").unwrap();
     assert!(file.fresh);
     // As if the file system's clock had stood still.

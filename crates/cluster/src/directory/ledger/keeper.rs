@@ -108,6 +108,11 @@ impl Keeper {
         self.accepted.as_ref()
     }
 
+    /// The allocations on record.
+    pub(crate) fn allocations(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
+        self.accepted.iter().flat_map(|ledger| &ledger.allocations)
+    }
+
     /// Why the ledger in the directory isn't in use.
     pub(crate) fn refusal(&self) -> Option<&Rejection> {
         self.refusal.as_ref()
