@@ -8,6 +8,7 @@ use corten_engine::event::Assignment;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Rejection, Subject};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +56,9 @@ pub(crate) struct Keeper {
     node: NodeName,
     role: Role,
     accepted: Option<Arc<Ledger>>,
+    /// Fingerprint of the text `accepted` was read from or written as: it is looked at every
+    /// second, and parsing a large one takes long.
+    text: Option<u64>,
     refusal: Option<Rejection>,
     pending: BTreeMap<ServiceKey, Assignment>,
     /// Whether this process has used the ledger in the directory: from then on, as the
@@ -78,9 +82,12 @@ impl Keeper {
             path: copy.clone(),
             source,
         };
-        let accepted = match read_bytes(&copy, MAX_LEDGER) {
-            Ok(bytes) => Some(Ledger::parse(&bytes).map_err(|e| failed(io::Error::other(e)))?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+        let (accepted, text) = match read_bytes(&copy, MAX_LEDGER) {
+            Ok(bytes) => {
+                let ledger = Ledger::parse(&bytes).map_err(|e| failed(io::Error::other(e)))?;
+                (Some(ledger), Some(fingerprint(&bytes)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => (None, None),
             Err(error) => return Err(failed(error)),
         };
         let role = if allocate {
@@ -97,6 +104,7 @@ impl Keeper {
             node: node.clone(),
             role,
             accepted: accepted.map(Arc::new),
+            text,
             refusal: None,
             pending: BTreeMap::new(),
             in_use: false,
@@ -136,6 +144,10 @@ impl Keeper {
     }
 
     fn judge(&mut self, bytes: &[u8]) -> Option<Rejection> {
+        let text = fingerprint(bytes);
+        if self.text == Some(text) && self.copy.exists() {
+            return None;
+        }
         let found = match Ledger::parse(bytes) {
             Ok(found) => found,
             Err(error) => {
@@ -150,11 +162,8 @@ impl Keeper {
             let copy = self.copy.display();
             return Some(self.reject(&format!("{cause}; {KEPT}; to accept it, delete {copy}")));
         }
-        if self.accepted.as_deref() == Some(&found) && self.copy.exists() {
-            return None;
-        }
         let written = atomic::write(&self.copy, bytes);
-        self.accepted = Some(Arc::new(found));
+        (self.accepted, self.text) = (Some(Arc::new(found)), Some(text));
         let error = written.err()?;
         let copy = self.copy.display();
         tracing::warn!(path = %copy, %error, "can't keep a copy of the ledger");
@@ -271,7 +280,7 @@ impl Keeper {
         };
         let text = next.to_text().map_err(|e| failed(&self.path, e.into()))?;
         atomic::write(&self.path, text.as_bytes()).map_err(|e| failed(&self.path, e))?;
-        self.accepted = Some(Arc::new(next));
+        (self.accepted, self.text) = (Some(Arc::new(next)), Some(fingerprint(text.as_bytes())));
         self.in_use = true;
         atomic::write(&self.copy, text.as_bytes()).map_err(|e| failed(&self.copy, e))
     }
@@ -283,3 +292,12 @@ impl Keeper {
 }
 
 const KEPT: &str = "the allocations last known stay";
+
+fn fingerprint(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;
