@@ -311,18 +311,10 @@ impl Directory {
         let gone: Vec<_> = self
             .hidden()
             .filter(|(key, _)| !self.view.is_rejected(key))
-            .map(|(key, _)| {
-                let none = Assignment {
-                    ingress: Vec::new(),
-                    pool: None,
-                };
-                (key.clone(), none)
-            })
+            .map(|(key, _)| key.clone())
             .collect();
-        if !gone.is_empty()
-            && let Err(error) = self.keeper.record(gone)
-        {
-            tracing::warn!(%error, "allocations of deleted Services stay on record for now");
+        if !gone.is_empty() {
+            self.keeper.release(gone);
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) const SETTLING: Duration = Duration::from_secs(1);
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -37,12 +37,13 @@ impl Stamp {
         }
     }
 
-    fn read(path: &Path) -> Option<Self> {
+    /// The state of the file at `path`, if there is one.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|m| Self::of(&m))
     }
 
     /// Whether the file changed so recently that it may change again within the same time.
-    fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         let limit = ago(COARSE).0;
         self.modified.0 >= limit || self.changed.0 >= limit
     }

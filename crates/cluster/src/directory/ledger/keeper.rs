@@ -2,6 +2,7 @@
 
 use super::{LEDGER, LEDGER_COPY, Ledger};
 use crate::directory::atomic;
+use crate::directory::files::Stamp;
 use crate::directory::lock::{Lock, LockError};
 use crate::directory::read::read_bytes;
 use corten_engine::event::Assignment;
@@ -64,6 +65,8 @@ pub(crate) struct Keeper {
     /// Whether this process has used the ledger in the directory: from then on, as the
     /// allocator, nobody else may write it.
     in_use: bool,
+    /// The ledger and the copy as they were judged last, if any change of theirs would show.
+    judged: Option<(Stamp, Stamp)>,
 }
 
 impl Keeper {
@@ -108,6 +111,7 @@ impl Keeper {
             refusal: None,
             pending: BTreeMap::new(),
             in_use: false,
+            judged: None,
         })
     }
 
@@ -129,17 +133,22 @@ impl Keeper {
     /// Looks at the ledger in the directory, which is known to be readable; as the allocator,
     /// also creates a missing one and writes what is pending.
     pub(crate) fn look(&mut self) {
-        self.refusal = match read_bytes(&self.path, MAX_LEDGER) {
-            Ok(bytes) => self.judge(&bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => self.missing(),
-            Err(error) => Some(self.reject(&format!("can't be read: {error}; {KEPT}"))),
-        };
+        let stamps = Stamp::read(&self.path).zip(Stamp::read(&self.copy));
+        if stamps.is_none() || stamps != self.judged {
+            self.refusal = match read_bytes(&self.path, MAX_LEDGER) {
+                Ok(bytes) => self.judge(&bytes),
+                Err(error) if error.kind() == ErrorKind::NotFound => self.missing(),
+                Err(error) => Some(self.reject(&format!("can't be read: {error}; {KEPT}"))),
+            };
+            self.judged = stamps.filter(|(ledger, copy)| !ledger.is_fresh() && !copy.is_fresh());
+        }
         self.in_use |= self.refusal.is_none() && self.accepted.is_some();
         if self.refusal.is_none()
             && !self.pending.is_empty()
             && let Err(error) = self.write_pending()
         {
             self.refusal = Some(self.reject(&error.to_string()));
+            self.judged = None;
         }
     }
 
@@ -241,6 +250,21 @@ impl Keeper {
         match &self.refusal {
             Some(refusal) => Err(RecordError::Refused(refusal.to_string())),
             None => Ok(()),
+        }
+    }
+
+    /// Removes entries, or leaves all as it is if that can't be written now: their Services may be
+    /// back by the time it can be.
+    pub(crate) fn release(&mut self, gone: Vec<ServiceKey>) {
+        let none = Assignment {
+            ingress: Vec::new(),
+            pool: None,
+        };
+        let entries: Vec<_> = gone.iter().map(|key| (key.clone(), none.clone())).collect();
+        if let Err(error) = self.record(entries) {
+            // The refusal is told as a rejection.
+            tracing::debug!(%error, "allocations of deleted Services stay on record for now");
+            self.pending.retain(|key, _| !gone.contains(key));
         }
     }
 

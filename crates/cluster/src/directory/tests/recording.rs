@@ -510,3 +510,23 @@ async fn a_directory_without_manifests_is_not_believed() {
     assert!(ledger(&host).allocations.is_empty());
     assert!(host.directory().is_loaded());
 }
+
+#[tokio::test]
+async fn a_service_that_is_back_before_its_entry_could_leave_keeps_it() {
+    let mut host = allocator().await;
+    host.write("z.yaml", "");
+    let blocked = host.path("corten.allocations.yaml.tmp");
+    std::fs::create_dir(&blocked).unwrap();
+    std::fs::remove_file(host.path("a.yaml")).unwrap();
+    host.until("delete Service default/web").await;
+    host.write("a.yaml", &service("web"));
+    let mut events = host.until("apply Service web").await;
+    std::fs::remove_dir(&blocked).unwrap();
+    host.write("b.yaml", &service("db"));
+    events.extend(host.until("apply Service db").await);
+    assert!(
+        events.contains(&r#"apply Service web ["10.0.0.1"]"#.to_owned()),
+        "{events:?}"
+    );
+    assert_eq!(ledger(&host).allocations.len(), 1);
+}

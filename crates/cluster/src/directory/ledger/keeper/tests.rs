@@ -28,3 +28,20 @@ fn a_ledger_is_parsed_again_only_if_its_text_changed() {
     keeper.look();
     assert!(keeper.refusal().is_some(), "the text changed");
 }
+
+#[test]
+fn a_ledger_that_looks_the_same_is_not_even_read() {
+    let (manifests, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = NodeName::from("n1");
+    let mut keeper = Keeper::open(manifests.path(), state.path(), &node, true).unwrap();
+    keeper.look();
+    assert!(keeper.path.exists() && keeper.refusal.is_none());
+    std::fs::write(&keeper.path, "unreadable").unwrap();
+    // As if it had been read like this long ago.
+    keeper.judged = Stamp::read(&keeper.path).zip(Stamp::read(&keeper.copy));
+    keeper.look();
+    assert!(keeper.refusal.is_none());
+    std::fs::write(&keeper.path, "unreadable, too").unwrap();
+    keeper.look();
+    assert!(keeper.refusal.is_some());
+}
