@@ -280,6 +280,7 @@ where
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEADER)
         .keep_alive(false)
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_TIME, served).await {
         Ok(Ok(())) => {}

@@ -35,6 +35,20 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
     text
 }
 
+/// Text from manifests, with what a terminal would act on spelled out: names, fields and causes
+/// may hold anything a file can.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Prints a value as asked; the table form is the caller's.
 ///
 /// # Errors
@@ -110,3 +124,6 @@ pub(crate) fn columns(header: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

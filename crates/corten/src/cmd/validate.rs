@@ -86,15 +86,12 @@ fn text(report: &Report, style: Style) -> String {
             .filter(|s| !s.is_empty())
             .map(|s| s.as_str())
             .collect();
-        out.push_str(&format!("{} {}\n", style.bad("error:"), line.join(": ")));
+        let line = output::printable(&line.join(": "));
+        out.push_str(&format!("{} {line}\n", style.bad("error:")));
     }
     for w in &report.warnings {
-        out.push_str(&format!(
-            "{} {}: {}\n",
-            style.strong("warning:"),
-            w.place,
-            w.text
-        ));
+        let line = output::printable(&format!("{}: {}", w.place, w.text));
+        out.push_str(&format!("{} {line}\n", style.strong("warning:")));
     }
     let objects = count(report.objects, "object");
     let problems = count(report.problems.len(), "problem");

@@ -1,5 +1,7 @@
 //! The words of `corten explain`, for a person at a terminal.
 
+use crate::output::printable;
+
 use super::{Explained, Frames, LastAnswer};
 use corten_engine::advertise::l2::{Home, Verdict};
 use corten_engine::explain::{Allocation, Explanation, InterfaceState, NodeReport};
@@ -80,7 +82,7 @@ fn section(
         writeln!(f, "\n{title}")?;
     }
     for line in lines {
-        writeln!(f, "  {line}")?;
+        writeln!(f, "  {}", printable(&line))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::FactsSide;
 use crate::core::Role;
+use crate::output::printable;
 use crate::questions::Question;
 use crate::report::Explained;
 use crate::report::build::{self, Around};
@@ -90,17 +91,23 @@ impl FactsSide {
         .to_text()
     }
 
+    /// What someone should look at, ready to be printed.
     pub(super) fn warnings(&self) -> Vec<String> {
         let warnings = self.directory.warnings();
+        let mut warnings: Vec<_> = warnings.map(|w| printable(&w.to_string())).collect();
+        let node = self.core.speaker.node();
+        if self.directory.is_loaded() && !self.core.facts.nodes.contains_key(node) {
+            warnings.push(format!(
+                "there is no Node named {node} in the manifests: this host is no candidate"
+            ));
+        }
         warnings
-            .map(|w| format!("{}: {}", w.place, w.text))
-            .collect()
     }
 
     pub(super) fn rejections(&self) -> Vec<String> {
         let problems = self.core.facts.problems().iter();
         problems
-            .map(|r| self.directory.locate(r).to_string())
+            .map(|r| printable(&self.directory.locate(r).to_string()))
             .collect()
     }
 

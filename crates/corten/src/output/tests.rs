@@ -1,0 +1,22 @@
+use super::*;
+
+#[test]
+fn nothing_a_terminal_acts_on_is_printed() {
+    for (text, printed) in [
+        ("web-1: spec.ports[0]", "web-1: spec.ports[0]"),
+        ("Gr\u{fc}\u{df}e", "Gr\u{fc}\u{df}e"),
+        ("a\u{1b}[31mb\nc\r", "a\\u{1b}[31mb\\nc\\r"),
+        ("\u{9b}2J", "\\u{9b}2J"),
+    ] {
+        assert_eq!(printable(text), printed);
+    }
+}
+
+#[test]
+fn a_cause_already_said_is_left_out() {
+    let inner = std::io::Error::other("no space");
+    let error = anyhow::Error::new(inner)
+        .context("writing x: no space")
+        .context("--state");
+    assert_eq!(chain(&error), "--state: writing x: no space");
+}
