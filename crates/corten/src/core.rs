@@ -1,6 +1,7 @@
 //! The facts side without IO: facts, controller and speaker joined, and what they ask for.
 
 use crate::cli::RunArgs;
+use corten_api::pool::IPAddressPoolStatus;
 use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
 use corten_cluster::directory::status::Report;
 use corten_cluster::metrics;
@@ -10,7 +11,7 @@ use corten_engine::controller::{self, Controller, ControllerOptions};
 use corten_engine::event::{Assignment, Event, EventRecord, Severity};
 use corten_engine::facts::{Class, Facts, Origin};
 use corten_engine::membership::Membership;
-use corten_engine::names::{NodeName, ServiceKey};
+use corten_engine::names::{NodeName, PoolName, ServiceKey};
 use corten_engine::speaker::{self, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -119,16 +120,20 @@ impl Core {
         controller && self.speaker.has_started()
     }
 
-    /// What the status files say beyond the ledger.
-    pub(crate) fn report(&self) -> Report {
-        let pools = match &self.role {
+    /// Counters of every pool; only an allocator has them.
+    pub(crate) fn pools(&self) -> BTreeMap<PoolName, IPAddressPoolStatus> {
+        match &self.role {
             Role::Allocator(controller) => controller
                 .counters()
                 .into_iter()
-                .map(|(name, c)| (name, c.status()))
+                .map(|(name, counters)| (name, counters.status()))
                 .collect(),
             Role::Follower => BTreeMap::new(),
-        };
+        }
+    }
+
+    /// What the status files say beyond the ledger.
+    pub(crate) fn report(&self) -> Report {
         let node = self.speaker.node();
         let layer2 = self
             .speaker
@@ -140,7 +145,7 @@ impl Core {
                 Verdict::Withhold(_) => None,
             });
         Report {
-            pools,
+            pools: self.pools(),
             layer2: layer2.collect(),
         }
     }

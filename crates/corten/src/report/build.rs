@@ -3,6 +3,7 @@
 use super::{Conflict, Event, Interface, Pool, Service, Status, Usage};
 use crate::core::{Core, Role};
 use crate::speaker::l2::Snapshot;
+use corten_api::pool::IPAddressPoolStatus;
 use corten_engine::advertise::l2::{Home, Verdict};
 use corten_engine::config;
 use corten_engine::controller::AllocationState;
@@ -25,6 +26,7 @@ pub(crate) struct Around {
 /// Builds the snapshot.
 pub(crate) fn status(core: &Core, around: Around) -> Status {
     let facts = &core.facts;
+    let counters = core.pools();
     Status {
         node: core.speaker.node().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -42,7 +44,12 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
             .filter(|s| s.is_load_balancer)
             .map(|s| service(core, s, &around.frames))
             .collect(),
-        pools: facts.config.pools.values().map(|p| pool(core, p)).collect(),
+        pools: facts
+            .config
+            .pools
+            .values()
+            .map(|p| pool(p, counters.get(&p.name)))
+            .collect(),
         interfaces: around.interfaces,
         conflicts: around.conflicts,
         dropped_frames: around.frames.drops,
@@ -112,24 +119,16 @@ fn reason_name(reason: &corten_engine::advertise::l2::Reason) -> String {
         .unwrap_or_default()
 }
 
-fn pool(core: &Core, pool: &config::Pool) -> Pool {
-    let usage = match &core.role {
-        Role::Allocator(controller) => controller
-            .counters()
-            .get(&pool.name)
-            .map(|c| c.status())
-            .map(|c| Usage {
-                assigned_ipv4: c.assigned_ipv4,
-                available_ipv4: c.available_ipv4,
-                assigned_ipv6: c.assigned_ipv6,
-                available_ipv6: c.available_ipv6,
-            }),
-        Role::Follower => None,
-    };
+fn pool(pool: &config::Pool, counters: Option<&IPAddressPoolStatus>) -> Pool {
     Pool {
         name: pool.name.to_string(),
         addresses: pool.entries.iter().map(|e| e.text.clone()).collect(),
-        usage,
+        usage: counters.map(|c| Usage {
+            assigned_ipv4: c.assigned_ipv4,
+            available_ipv4: c.available_ipv4,
+            assigned_ipv6: c.assigned_ipv6,
+            available_ipv6: c.available_ipv6,
+        }),
     }
 }
 

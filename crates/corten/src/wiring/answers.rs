@@ -70,16 +70,8 @@ impl FactsSide {
                 node: core.speaker.node().clone(),
                 ip,
             });
-        let pools = match &core.role {
-            Role::Allocator(controller) => controller
-                .counters()
-                .into_iter()
-                .map(|(name, c)| (name, c.status()))
-                .collect(),
-            Role::Follower => Default::default(),
-        };
         metrics::Snapshot {
-            pools,
+            pools: core.pools(),
             layer2: layer2.collect(),
             announced: announced.collect(),
             source: core.source_counters,
