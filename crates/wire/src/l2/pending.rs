@@ -19,7 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How much one call may do, in comparisons: well under 100 µs.
+/// How much one call may do, in comparisons.
 const SLICE: u32 = 1024;
 /// What changing an address on one link costs, in comparisons: some twenty look-ups.
 const CHANGE: u32 = 64;
