@@ -21,8 +21,9 @@ pub struct Tally {
     pub sent: usize,
     /// Those that failed, with the cause.
     pub lost: Vec<String>,
-    /// Those answered, but so late that a frame must have been lost on the way.
-    pub slow: usize,
+    /// Those answered, but so late that a frame must have been lost on the way: whom they asked,
+    /// when after the first, and how long they took.
+    pub slow: Vec<String>,
     /// The longest any took.
     pub slowest: Duration,
 }
@@ -43,8 +44,9 @@ impl Prober {
         let thread = std::thread::spawn(move || {
             ns.enter()?;
             let mut tally = Tally::default();
+            let start = Instant::now();
             for target in targets.iter().cycle() {
-                tally.ask(*target);
+                tally.ask(*target, start);
                 match stopped.recv_timeout(interval) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
@@ -70,14 +72,18 @@ impl Prober {
 }
 
 impl Tally {
-    fn ask(&mut self, target: SocketAddr) {
+    fn ask(&mut self, target: SocketAddr, first: Instant) {
         let start = Instant::now();
         let answer = http::get(target, TIMEOUT);
         let took = start.elapsed();
         self.sent += 1;
         self.slowest = self.slowest.max(took);
         match answer {
-            Ok(_) if took >= SLOW => self.slow += 1,
+            Ok(_) if took >= SLOW => {
+                let after = start - first;
+                self.slow
+                    .push(format!("{target}, {took:?}, after {after:?}"));
+            }
             Ok(_) => {}
             Err(e) => self.lost.push(format!("{e:#}")),
         }
@@ -87,7 +93,7 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.lost.extend(other.lost);
-        self.slow += other.slow;
+        self.slow.extend(other.slow);
         self.slowest = self.slowest.max(other.slowest);
     }
 }

@@ -268,8 +268,8 @@ impl Demo {
             slowest,
         } = &self.requests;
         ensure!(
-            lost.is_empty() && *slow == 0,
-            "{} of {sent} requests lost, {slow} slow: {lost:?}\n{}",
+            lost.is_empty() && slow.is_empty(),
+            "{} of {sent} requests lost, slow: {slow:?}, lost: {lost:?}\n{}",
             lost.len(),
             self.site.story()
         );

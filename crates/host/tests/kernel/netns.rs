@@ -2,24 +2,46 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::RwLock;
 use std::time::Duration;
 
 use corten_host::netlink::{Link, LinkMonitor};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::pipe2;
 
 /// Nothing a test waits for takes longer.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Read by who starts a process: between fork and exec that process has all of our descriptors.
+/// Read by who starts a process: until it executes its program it has all of our descriptors.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Starts a process.
+/// Higher than any other descriptor here.
+const HIGH: RawFd = 900;
+
+/// Starts a process; it has none of our descriptors any more.
+///
+/// `Command::spawn` alone returns too early: the kernel lets the parent go on when the child has
+/// its new memory, and closes the descriptors after that, in their order. The end of a pipe with
+/// a high number tells when it is through.
 pub(crate) fn spawn(command: &mut Command) -> Child {
     let _starting = STARTING.read().unwrap();
+    let (told, teller) = pipe2(OFlag::O_CLOEXEC).unwrap();
+    let last = fcntl(&teller, FcntlArg::F_DUPFD_CLOEXEC(HIGH)).unwrap();
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe call that asks for a high number"
+    )]
+    // SAFETY: the descriptor was made just now, and nothing else owns it.
+    let last = unsafe { OwnedFd::from_raw_fd(last) };
+    drop(teller);
     let child = command.spawn();
+    drop(last);
+    let read = File::from(told).read(&mut [0]).unwrap();
+    assert_eq!(read, 0, "nobody writes");
     child.unwrap_or_else(|error| panic!("{command:?} is needed: {error}"))
 }
 
