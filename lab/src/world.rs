@@ -78,8 +78,9 @@ pub struct World {
     pub names: Names,
     pods: Netns,
     prefixes: Vec<String>,
-    _fabric: Lan,
-    _gateway: Netns,
+    pods_nic: Nic,
+    fabric: Lan,
+    gateway: Netns,
     _server: Server,
 }
 
@@ -103,8 +104,9 @@ impl World {
             .map(|(name, number)| Lan::new(name, number))
             .collect::<Result<Vec<_>>>()?;
         let fabric = Lan::new("fabric", FABRIC)?;
-        let pods = build_pods(&fabric, &plan.prefixes)?;
-        let gateway = build_gateway(&fabric, &lans)?;
+        let (pods, pods_nic) = build_pods(&fabric, &plan.prefixes)?;
+        let (gateway, nic) = build_gateway(&fabric, &lans)?;
+        introduce(&pods, "eth0", &nic)?;
         route_back(&pods, &lans)?;
         let names = Names::default();
         let server = Server::start(&pods, 80, &names)?;
@@ -115,8 +117,9 @@ impl World {
             names,
             pods,
             prefixes: plan.prefixes.clone(),
-            _fabric: fabric,
-            _gateway: gateway,
+            pods_nic,
+            fabric,
+            gateway,
             _server: server,
         };
         for number in 1..=plan.nodes {
@@ -138,11 +141,13 @@ impl World {
         for (lan, i) in self.lans.iter().zip(0..) {
             nics.push(lan.attach(&ns, &format!("eth{i}"), host)?);
         }
-        self._fabric.attach(&ns, "cni0", host)?;
+        let nic = self.fabric.attach(&ns, "cni0", host)?;
+        introduce(&self.pods, "eth0", &nic)?;
+        introduce(&ns, "cni0", &self.pods_nic)?;
         let routes: Vec<String> = self
             .prefixes
             .iter()
-            .map(|p| format!("route add {p} via {}", self._fabric.address(v6(p), PODS)))
+            .map(|p| format!("route add {p} via {}", self.fabric.address(v6(p), PODS)))
             .collect();
         ns.ip(&routes)?;
         self.nodes.push(Node { name, ns, nics });
@@ -153,8 +158,8 @@ impl World {
     ///
     /// # Errors
     /// If the LAN has that host number already.
-    pub fn add_client(&mut self, lan: usize, host: u8) -> Result<()> {
-        let lan = self.lan(lan)?;
+    pub fn add_client(&mut self, at: usize, host: u8) -> Result<()> {
+        let lan = self.lan(at)?;
         let ns = Netns::new(&format!("client-{}-{host}", lan.name))?;
         let nic = lan.attach(&ns, "eth0", host)?;
         let routes: Vec<String> = self
@@ -163,6 +168,7 @@ impl World {
             .map(|p| format!("route add {p} dev eth0"))
             .collect();
         ns.ip(&routes)?;
+        introduce(&self.gateway, &format!("eth{at}"), &nic)?;
         self.clients.push(Client::new(ns, nic));
         Ok(())
     }
@@ -268,27 +274,40 @@ impl World {
     }
 }
 
-fn build_pods(fabric: &Lan, prefixes: &[String]) -> Result<Netns> {
+/// Tells `to` the MAC of another of the lab's own machines, reached by `interface`. They need not
+/// find one another while Service addresses are measured: now and then the kernel's first
+/// solicitation comes to nothing, and it asks again only after a second (RFC 4861 §7.2.2).
+fn introduce(to: &Netns, interface: &str, nic: &Nic) -> Result<()> {
+    let entry = |ip: IpAddr| {
+        format!(
+            "neigh replace {ip} lladdr {} dev {interface} nud permanent",
+            nic.mac
+        )
+    };
+    to.ip(&[entry(nic.ipv4.into()), entry(nic.ipv6.into())])
+}
+
+fn build_pods(fabric: &Lan, prefixes: &[String]) -> Result<(Netns, Nic)> {
     let ns = Netns::new("pods")?;
     // Service addresses are local here; on the fabric nobody may hear of that.
     ns.sysctl("ipv4/conf/all/arp_ignore", "1")?;
-    fabric.attach(&ns, "eth0", PODS)?;
+    let nic = fabric.attach(&ns, "eth0", PODS)?;
     let local: Vec<String> = prefixes
         .iter()
         .map(|p| format!("route add local {p} dev lo"))
         .collect();
     ns.ip(&local)?;
-    Ok(ns)
+    Ok((ns, nic))
 }
 
-fn build_gateway(fabric: &Lan, lans: &[Lan]) -> Result<Netns> {
+fn build_gateway(fabric: &Lan, lans: &[Lan]) -> Result<(Netns, Nic)> {
     let ns = Netns::new("gateway")?;
     forward(&ns)?;
-    fabric.attach(&ns, "cni0", GATEWAY)?;
+    let nic = fabric.attach(&ns, "cni0", GATEWAY)?;
     for (lan, i) in lans.iter().zip(0..) {
         lan.attach(&ns, &format!("eth{i}"), GATEWAY)?;
     }
-    Ok(ns)
+    Ok((ns, nic))
 }
 
 fn route_back(pods: &Netns, lans: &[Lan]) -> Result<()> {
