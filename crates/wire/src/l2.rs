@@ -131,7 +131,7 @@ pub struct L2 {
     macs: BTreeSet<Mac>,
     node: String,
     nodes: BTreeMap<String, Vec<IpAddr>>,
-    addresses: BTreeMap<IpAddr, Address>,
+    addresses: BTreeMap<IpAddr, Box<Address>>,
     /// Counts changes of the links that addresses have to follow.
     linked: u64,
     /// Counts changes of the set of addresses answered.

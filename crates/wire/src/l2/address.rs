@@ -1,5 +1,6 @@
 //! One address and where it stands.
 
+use super::probe::BACKOFF;
 use super::stats::Counters;
 use super::table::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,13 @@ pub(super) struct Address {
     /// Which links that was said of, see [`super::L2::handle_links`].
     pub(super) linked: u64,
     pub(super) counters: Counters,
+    /// What few addresses have; made when it is needed.
+    doubts: Option<Box<Doubts>>,
+}
+
+/// What is known of an address that isn't simply answered for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Doubts {
     /// Time until the next probe of a withheld address.
     pub(super) backoff: Duration,
     /// When a probe ends at the latest; unset for those that last as long as it takes.
@@ -64,7 +72,57 @@ pub(super) struct Address {
     pub(super) claimed: BTreeMap<u32, Instant>,
 }
 
+impl Default for Doubts {
+    fn default() -> Self {
+        Self {
+            backoff: BACKOFF,
+            probed_by: None,
+            defended: None,
+            fellow_told: None,
+            claimed: BTreeMap::new(),
+        }
+    }
+}
+
 impl Address {
+    /// One that nothing is known of yet; `linked` as in the field.
+    pub(super) fn new(entry: Entry, linked: u64) -> Self {
+        Self {
+            entry,
+            phase: Phase::Queued,
+            on: BTreeSet::new(),
+            linked,
+            counters: Counters::default(),
+            doubts: None,
+        }
+    }
+
+    /// Its doubts, to be read.
+    pub(super) fn doubts(&self) -> Option<&Doubts> {
+        self.doubts.as_deref()
+    }
+
+    /// Its doubts, to be changed.
+    pub(super) fn doubts_mut(&mut self) -> &mut Doubts {
+        self.doubts.get_or_insert_default()
+    }
+
+    /// The end of a probe, if it has a latest one.
+    pub(super) fn probed_by(&self) -> Option<Instant> {
+        self.doubts()?.probed_by
+    }
+
+    /// Nothing stands against answering any more.
+    pub(super) fn settle(&mut self) {
+        if let Some(doubts) = &mut self.doubts {
+            doubts.backoff = BACKOFF;
+            doubts.probed_by = None;
+            if **doubts == Doubts::default() {
+                self.doubts = None;
+            }
+        }
+    }
+
     pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Queued | Phase::Probing { .. } => State::Probing,
@@ -77,9 +135,8 @@ impl Address {
     /// Links it is on where a fellow claimed it less than `recent` before `since`.
     pub(super) fn succeeded(&self, since: Instant, recent: Duration) -> BTreeSet<u32> {
         let claimed = |link: &u32| {
-            self.claimed
-                .get(link)
-                .is_some_and(|&at| since < at + recent)
+            let at = self.doubts().and_then(|doubts| doubts.claimed.get(link));
+            at.is_some_and(|&at| since < at + recent)
         };
         self.on.iter().copied().filter(claimed).collect()
     }

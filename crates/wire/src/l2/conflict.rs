@@ -187,14 +187,15 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
-        address.claimed.insert(link, now);
-        if address
+        let doubts = address.doubts_mut();
+        doubts.claimed.insert(link, now);
+        if doubts
             .fellow_told
             .is_some_and(|told| now < told + FELLOW_INTERVAL)
         {
             return;
         }
-        address.fellow_told = Some(now);
+        doubts.fellow_told = Some(now);
         self.tell(Notice::FellowAnswers {
             ip,
             node,
@@ -235,15 +236,14 @@ impl L2 {
             Policy::Report if testing => self.activate(ip, now),
             Policy::Withhold if testing || active => self.withhold(ip, now),
             Policy::Defend if testing => {
-                address.defended = Some(now);
+                address.doubts_mut().defended = Some(now);
                 self.activate(ip, now);
             }
             Policy::Defend if active => {
-                let waited = address
-                    .defended
-                    .is_none_or(|last| now >= last + DEFEND_INTERVAL);
+                let last = address.doubts().and_then(|doubts| doubts.defended);
+                let waited = last.is_none_or(|last| now >= last + DEFEND_INTERVAL);
                 if let (true, Some(port)) = (waited, self.ports.get_mut(&link)) {
-                    address.defended = Some(now);
+                    address.doubts_mut().defended = Some(now);
                     port.announcer.defend(ip, now);
                 }
             }

@@ -4,9 +4,7 @@ use super::address::{Address, Phase};
 use super::announcer::Announcer;
 use super::link::{Link, Links};
 use super::pending::Budget;
-use super::probe::BACKOFF;
 use super::recent::Recent;
-use super::stats::Counters;
 use super::table::{Entry, Policy, Refresh, Table};
 use super::{L2, Output, Port};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,19 +101,8 @@ impl L2 {
 
     pub(super) fn gain(&mut self, ip: IpAddr, entry: Entry, now: Instant) {
         let probe = entry.probe;
-        let address = Address {
-            entry,
-            phase: Phase::Queued,
-            on: BTreeSet::new(),
-            linked: self.linked,
-            counters: Counters::default(),
-            backoff: BACKOFF,
-            probed_by: None,
-            defended: None,
-            fellow_told: None,
-            claimed: BTreeMap::new(),
-        };
-        self.addresses.insert(ip, address);
+        let address = Address::new(entry, self.linked);
+        self.addresses.insert(ip, Box::new(address));
         self.relink(ip, now);
         if probe {
             self.queue_probe(ip, now);

@@ -81,8 +81,9 @@ impl L2 {
         self.prober.queue.set(ip, now);
         let Probing { probes, every } = self.options.probing;
         let hurry = address.entry.conflict == Policy::Report;
-        address.probed_by = hurry.then(|| now + every * probes);
-        if let Some(at) = address.probed_by {
+        let latest = hurry.then(|| now + every * probes);
+        address.doubts_mut().probed_by = latest;
+        if let Some(at) = latest {
             self.phases.set(ip, at);
         }
     }
@@ -135,10 +136,10 @@ impl L2 {
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
+        let latest = address.probed_by();
         let Phase::Probing { sent } = &mut address.phase else {
             return;
         };
-        let latest = address.probed_by;
         if *sent >= probes || latest.is_some_and(|at| now >= at) {
             self.clear_conflicts(ip);
             self.activate(ip, now);
@@ -161,7 +162,7 @@ impl L2 {
             return;
         };
         address.enter(Phase::Active, &mut self.answering);
-        address.backoff = BACKOFF;
+        address.settle();
         self.announce(ip, now);
         self.arm_refresh(ip, now);
     }
@@ -174,8 +175,9 @@ impl L2 {
             return;
         };
         address.enter(Phase::Withheld, &mut self.answering);
-        let wait = self.rng.jitter(address.backoff);
-        address.backoff = (address.backoff * 2).min(BACKOFF_MAX);
+        let doubts = address.doubts_mut();
+        let wait = self.rng.jitter(doubts.backoff);
+        doubts.backoff = (doubts.backoff * 2).min(BACKOFF_MAX);
         self.phases.set(ip, now + wait);
     }
 }
