@@ -2,7 +2,7 @@
 //! (`spec/metallb.md` §5.3, §7.3).
 
 use anyhow::Context as _;
-use regex::Regex;
+use regex_lite::Regex;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -59,6 +59,7 @@ impl Exclusions {
             .into_iter()
             .enumerate()
             .map(|(i, pattern)| {
+                // DEVIATION: MetalLB also knows Unicode classes such as \p{Greek}.
                 Regex::new(pattern)
                     .with_context(|| format!("announcedInterfacesToExclude[{i}]: {pattern:?}"))
             })

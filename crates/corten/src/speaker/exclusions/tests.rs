@@ -46,6 +46,11 @@ fn errors_name_the_entry() {
             "announcedInterfacesToExclude: [\"^ok\", \"(\"]",
             "announcedInterfacesToExclude[1]: \"(\"",
         ),
+        // Names of interfaces are ASCII in practice, and the tables are large.
+        (
+            r"announcedInterfacesToExclude: ['\p{Greek}']",
+            r#"announcedInterfacesToExclude[0]: "\\p{Greek}""#,
+        ),
         ("interfaces: []", "interfaces"),
         ("- x", "--exclude-interfaces"),
     ] {
