@@ -119,9 +119,8 @@ fn facts() -> Facts {
             serving: true,
             has_address: true,
         };
-        let endpoints = Endpoints {
-            endpoints: vec![endpoint],
-        };
+        let slices = [("slice".into(), [endpoint].into())].into();
+        let endpoints = Endpoints { slices };
         facts.endpoints.insert(service.key.clone(), endpoints);
         facts.services.insert(service.key.clone(), service.into());
     }

@@ -6,6 +6,7 @@
 //! the directory could be read and it is nowhere in it.
 
 mod atomic;
+mod batch;
 mod decode;
 mod files;
 mod health;
@@ -18,6 +19,8 @@ mod tree;
 mod view;
 mod watch;
 
+pub use batch::Batch;
+use batch::Said;
 use corten_engine::event::{Assignment, Event, Object};
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Kind, Rejection, Subject};
@@ -32,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use thiserror::Error;
 use tokio::time::Instant;
 use view::{Absent, Difference, View};
@@ -166,7 +170,7 @@ impl Directory {
 
     /// Waits for changes and says them; the first call says everything at once. A batch is to be
     /// handed to the engine as a whole. Nothing is lost if the future is dropped.
-    pub async fn next(&mut self) -> Vec<Event> {
+    pub async fn next(&mut self) -> Batch {
         if !self.told.any {
             return self.refresh(&Look::everything());
         }
@@ -175,12 +179,12 @@ impl Directory {
                 look = self.watch.changed() => Some(look),
                 () = self.health.changed() => None,
             };
-            let events = match look {
+            let batch = match look {
                 Some(look) => self.refresh(&look),
                 None => self.say(Difference::default()),
             };
-            if !events.is_empty() {
-                return events;
+            if !batch.is_empty() {
+                return batch;
             }
         }
     }
@@ -199,7 +203,7 @@ impl Directory {
     pub fn record(
         &mut self,
         assignments: Vec<(ServiceKey, Assignment)>,
-    ) -> Result<Vec<Event>, RecordError> {
+    ) -> Result<Batch, RecordError> {
         self.keeper.record(assignments)?;
         Ok(self.say(Difference::default()))
     }
@@ -224,9 +228,9 @@ impl Directory {
     pub fn locate(&self, rejection: &Rejection) -> Rejection {
         let mut located = rejection.clone();
         if let (Subject::Object(object), true) = (&rejection.subject, rejection.place.is_empty())
-            && let Some(kept) = self.view.objects.get(&read::identity(object))
+            && let Some(kept) = self.view.get(&Identity::from(object))
         {
-            located.place.clone_from(&kept.place);
+            located.place = kept.place.to_string();
         }
         located
     }
@@ -243,14 +247,14 @@ impl Directory {
         self.files.is_complete() && self.settling.is_none()
     }
 
-    fn refresh(&mut self, look: &Look) -> Vec<Event> {
+    fn refresh(&mut self, look: &Look) -> Batch {
         let found = self.files.look(look);
         if self.files.unlisted.is_none() {
             self.keeper.look();
         }
         let settled = self.settle(look, found);
         let mut difference = Difference::default();
-        if found.changed || settled || !self.told.any {
+        if found.changed || settled || self.view.lacking || !self.told.any {
             let absent = if self.is_complete() {
                 Absent::Deleted
             } else {
@@ -325,18 +329,24 @@ impl Directory {
     }
 
     /// Turns a difference, and what changed in the ledger and in health, into events.
-    fn say(&mut self, difference: Difference) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.say_rejections(&mut events);
-        self.say_reserved(&mut events);
-        events.extend(difference.deleted.into_iter().map(Event::Delete));
-        self.say_objects(&difference.applied, &mut events);
+    fn say(&mut self, difference: Difference) -> Batch {
+        let mut first = Vec::new();
+        self.say_rejections(&mut first);
+        self.say_reserved(&mut first);
+        first.extend(difference.deleted.into_iter().map(Event::Delete));
+        let before = std::mem::take(&mut self.overlay);
+        self.overlay = self.overlay_now();
+        let objects = self.objects_to_say(&difference.applied, &before);
+        let mut last = Vec::new();
+        self.say_slices(&mut last);
+        let news = self.overlay.news(&before).into_iter();
+        last.extend(news.map(|(service, ready)| Event::Readiness(service, ready)));
         if self.files.unlisted.is_none() && !self.told.listed {
             self.told.listed = true;
-            events.extend(Kind::ALL.map(Event::Listed));
+            last.extend(Kind::ALL.map(Event::Listed));
         }
         self.told.any = true;
-        events
+        Batch::new(first, objects, self.overlay.clone(), last)
     }
 
     fn say_rejections(&mut self, events: &mut Vec<Event>) {
@@ -368,14 +378,20 @@ impl Directory {
         }
     }
 
-    fn say_objects(&mut self, changed: &BTreeSet<Identity>, events: &mut Vec<Event>) {
-        let before = std::mem::take(&mut self.overlay);
-        self.overlay = self.overlay_now();
-        for (identity, kept) in &self.view.objects {
-            if changed.contains(identity) || self.overlay.differs(&before, kept) {
-                events.extend(self.overlay.apply(kept).map(Event::Apply));
+    fn objects_to_say(&self, changed: &BTreeSet<Identity>, before: &Overlay) -> Vec<Said> {
+        let mut said = Vec::new();
+        for kept in self.view.objects() {
+            if changed.contains(&kept.identity) {
+                said.push(Said::Object(Rc::clone(kept)));
+            } else if kept.identity.kind() == Kind::Service && self.overlay.differs(before, kept) {
+                said.push(Said::Allocation(Rc::clone(kept)));
             }
         }
+        said
+    }
+
+    /// Says the slices made up for Services that are checked and have none.
+    fn say_slices(&mut self, events: &mut Vec<Event>) {
         let slices = self.overlay.slices(&self.view);
         let before = std::mem::replace(&mut self.slices, slices);
         for service in before.keys().filter(|s| !self.slices.contains_key(*s)) {

@@ -83,7 +83,7 @@ impl Core {
     }
 
     /// Takes what the source said.
-    pub(crate) fn source(&mut self, events: Vec<Event>) -> Outcome {
+    pub(crate) fn source(&mut self, events: impl IntoIterator<Item = Event>) -> Outcome {
         let changes = self.facts.handle(events);
         self.count();
         if changes.is_empty() {

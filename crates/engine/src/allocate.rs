@@ -23,6 +23,7 @@ pub use refusal::{Refusal, list};
 
 use crate::config;
 use crate::facts::Labels;
+use crate::flat;
 use crate::ip::Family;
 use crate::names::{PoolName, ServiceKey};
 use claim::Usage;
@@ -343,6 +344,12 @@ impl Allocator {
             });
         }
         Some(old)
+    }
+
+    /// Packs what is kept, see [`flat::pack`].
+    pub(crate) fn pack(&mut self, new: usize) {
+        flat::pack(&mut self.allocations, new);
+        flat::pack(&mut self.usage, new);
     }
 
     /// Changes who uses an address and brings the pool's stock in line.

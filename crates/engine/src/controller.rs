@@ -16,6 +16,7 @@ pub use state::{AllocationReason, AllocationState};
 use crate::allocate::{Allocator, Home, PoolCounters};
 use crate::event::{Assignment, EventRecord, Severity};
 use crate::facts::{Changes, Class, Facts, Ingress, Service};
+use crate::flat;
 use crate::names::{PoolName, ServiceKey};
 use crate::rejection::Kind;
 use corten_api::pool::IPAddressPoolStatus;
@@ -214,6 +215,8 @@ impl Controller {
         for service in services {
             self.decide_one(service);
         }
+        flat::pack(&mut self.states, keys.len());
+        self.allocator.pack(keys.len());
     }
 
     /// Takes up the addresses in a status before anyone is given new ones.

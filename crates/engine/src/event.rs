@@ -1,6 +1,6 @@
 //! What sources say and what the cores ask for in return.
 
-use crate::names::{PoolName, ServiceKey};
+use crate::names::{NodeName, PoolName, ServiceKey};
 use crate::rejection::{Kind, ObjectRef, Rejection};
 use corten_api as api;
 use serde::Serialize;
@@ -69,6 +69,13 @@ impl Object {
 pub enum Event {
     /// The object exists and reads like this.
     Apply(Object),
+    /// A Service, said before, has this now: it takes the place of what its status and its
+    /// annotation said. For sources that keep allocations apart from objects.
+    Allocated(ServiceKey, Assignment),
+    /// Whether the endpoints of a Service on these nodes are ready, whatever its slices say; the
+    /// complete list for that Service, replacing the one before. On other nodes they are as the
+    /// slices say.
+    Readiness(ServiceKey, BTreeMap<NodeName, bool>),
     /// The source was read in full and the object isn't there any more.
     Delete(ObjectRef),
     /// Everything the source can't read now: the complete list, replacing the one before. The

@@ -172,8 +172,15 @@ pub enum Ingress {
 /// Endpoints of a Service, of all its slices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// One entry an endpoint.
-    pub endpoints: Vec<Endpoint>,
+    /// Endpoints by name of their slice.
+    pub slices: FlatMap<Box<str>, Box<[Endpoint]>>,
+}
+
+impl Endpoints {
+    /// Every endpoint, in the order of the slices' names.
+    pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.slices.values().flatten()
+    }
 }
 
 /// One endpoint.

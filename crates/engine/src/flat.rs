@@ -160,6 +160,11 @@ impl<K, V> FlatMap<K, V> {
         self.0.iter().map(|(_, v)| v)
     }
 
+    /// The values, in the order of their keys, to be changed.
+    pub fn values_mut(&mut self) -> impl ExactSizeIterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, v)| v)
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -204,6 +209,17 @@ impl<K, V> From<BTreeMap<K, V>> for FlatMap<K, V> {
         Self(map.into_iter().collect())
     }
 }
+
+/// Moves the entries of a map closer together if it just took `new` at once, the half of all or
+/// more: nodes of a map that is filled in order stay half empty.
+pub fn pack<K: Ord, V>(map: &mut BTreeMap<K, V>, new: usize) {
+    if new > PACKED && new >= map.len() / 2 {
+        *map = std::mem::take(map).into_iter().collect();
+    }
+}
+
+/// What isn't worth packing.
+const PACKED: usize = 64;
 
 /// Grows an empty vector to just one element: most never get a second.
 fn insert<T>(vec: &mut Vec<T>, at: usize, value: T) {

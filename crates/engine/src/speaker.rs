@@ -11,10 +11,12 @@ mod report;
 pub use crate::advertise::l2::LinkState;
 
 use crate::advertise::l2::{
-    Conflict, Decision, Grounds, L2Table, Local, Reason, Situation, Terms, Verdict, decide, ready,
+    Conflict, Decision, Grounds, L2Table, Last, Local, Reason, Situation, Terms, Verdict, decide,
+    ready,
 };
 use crate::event::EventRecord;
 use crate::facts::{Changes, Class, Facts};
+use crate::flat;
 use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
 use board::Board;
@@ -206,10 +208,11 @@ impl Speaker {
             },
         };
         let unknown = Grounds::Unknown;
-        let last = self
-            .states
-            .get(key)
-            .map_or(&unknown, |state| &state.grounds);
+        let state = self.states.get(key);
+        let last = Last {
+            addresses: state.map_or(&[], |state| &state.addresses),
+            grounds: state.map_or(&unknown, |state| &state.grounds),
+        };
         Some(decide(situation, key, last))
     }
 
@@ -254,9 +257,11 @@ impl Speaker {
                 self.states.insert(key.clone(), Box::new(after));
             }
         }
-        for ip in touched {
-            self.board.settle(ip, &self.states);
+        flat::pack(&mut self.states, keys.len());
+        for ip in &touched {
+            self.board.settle(*ip, &self.states);
         }
+        self.board.pack(touched.len());
     }
 
     fn state(&self, facts: &Facts, key: &ServiceKey, before: Option<&State>) -> Option<State> {

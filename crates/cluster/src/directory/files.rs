@@ -1,13 +1,13 @@
 //! The manifest files of a directory, each read again only when it changed.
 
-use super::read::{self, Warning};
+use super::read::{self, Placed, Warning};
 use super::view::Kept;
 use corten_engine::rejection::{Rejection, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 /// How long a file's times can stand still although it changes: timestamps are that coarse on
@@ -68,7 +68,7 @@ pub(crate) struct File {
     stamp: Option<Stamp>,
     fresh: bool,
     /// Its objects.
-    pub(crate) objects: Vec<Arc<Kept>>,
+    pub(crate) objects: Vec<Rc<Kept>>,
     /// What couldn't be read of it.
     pub(crate) rejections: Vec<Rejection>,
     /// What is odd about it.
@@ -228,7 +228,7 @@ impl Files {
         found.changed |= before.is_none_or(|before| {
             before.rejections != after.rejections
                 || before.warnings != after.warnings
-                || before.objects != after.objects
+                || !are_same(&before.objects, &after.objects)
         });
     }
 
@@ -273,11 +273,11 @@ impl Files {
                 let before = self.files.get(name);
                 let mut before = before.into_iter().flat_map(|file| &file.objects);
                 let objects = &mut file.objects;
-                let mut keep = |placed| {
-                    let kept = Kept::new(placed);
+                let mut keep = |placed: Placed| {
+                    let kept = Kept::new(&placed);
                     objects.push(match before.next() {
-                        Some(same) if **same == kept => Arc::clone(same),
-                        Some(_) | None => Arc::new(kept),
+                        Some(same) if same.is_same(&kept) => Rc::clone(same),
+                        Some(_) | None => Rc::new(kept),
                     });
                 };
                 let result = read::read_each(name, &bytes, &mut keep);
@@ -292,6 +292,23 @@ impl Files {
         file
     }
 
+    /// Reads the file of an object again for its text; whether it still says the same.
+    pub(crate) fn restore(&self, kept: &Kept) -> bool {
+        let name = kept.place.rsplit_once(':').map_or("", |(name, _)| name);
+        let Ok(bytes) = read::read_bytes(&self.directory.join(name), read::MAX_FILE) else {
+            return false;
+        };
+        let mut found = false;
+        read::read_each(name, &bytes, &mut |placed: Placed| {
+            let again = Kept::new(&placed);
+            if again.is_same(kept) {
+                kept.restore(&again);
+                found = true;
+            }
+        });
+        found
+    }
+
     /// Whether everything that may hold an object could be read.
     pub(crate) fn is_complete(&self) -> bool {
         let unidentified = |r: &Rejection| r.subject == Subject::Unidentified;
@@ -301,6 +318,11 @@ impl Files {
                 .values()
                 .any(|file| file.rejections.iter().any(unidentified))
     }
+}
+
+fn are_same(before: &[Rc<Kept>], after: &[Rc<Kept>]) -> bool {
+    let pairs = before.iter().zip(after);
+    before.len() == after.len() && pairs.into_iter().all(|(a, b)| Rc::ptr_eq(a, b))
 }
 
 #[cfg(test)]

@@ -71,18 +71,18 @@ impl Health {
 
     /// Checks the Services that are to be checked now.
     pub(crate) fn follow(&mut self, view: &View) {
-        let mut wanted: BTreeMap<&ServiceKey, &str> = BTreeMap::new();
-        for kept in view.objects.values() {
-            if let (Some(service), Some(text)) = (&kept.service, &kept.health) {
+        let mut wanted: BTreeMap<ServiceKey, &str> = BTreeMap::new();
+        for kept in view.objects() {
+            if let (Some(text), Some(service)) = (kept.health(), kept.service()) {
                 wanted.insert(service, text);
             }
         }
         self.services
             .retain(|service, _| wanted.contains_key(service));
         for (service, text) in wanted {
-            let known = self.services.get(service).is_some_and(|c| c.text == text);
+            let known = self.services.get(&service).is_some_and(|c| c.text == text);
             if !known {
-                self.change(service, text);
+                self.change(&service, text);
             }
         }
         if !self.services.is_empty() {

@@ -135,7 +135,7 @@ impl Ledger {
             let (version, kind) = (read.api_version, read.kind);
             return Err(format(format!("{version} {kind}")));
         }
-        let mut allocations = BTreeMap::new();
+        let mut allocations = Vec::new();
         for (service, entry) in read.allocations {
             let Some((namespace, name)) = service.split_once('/') else {
                 return Err(format(format!("{service} is no namespace/name")));
@@ -144,13 +144,13 @@ impl Ledger {
                 ingress: entry.addresses,
                 pool: entry.pool.map(PoolName),
             };
-            allocations.insert(ServiceKey::new(namespace, name), assignment);
+            allocations.push((ServiceKey::new(namespace, name), assignment));
         }
         Ok(Self {
             id: read.id,
             version: read.version,
             allocator: read.allocator,
-            allocations,
+            allocations: allocations.into_iter().collect(),
         })
     }
 }

@@ -8,11 +8,10 @@ use corten_api::core::{
     Service,
 };
 use corten_api::names;
-use corten_engine::event::{Assignment, Object};
-use corten_engine::names::{NodeName, ServiceKey};
+use corten_engine::event::Assignment;
+use corten_engine::names::{NodeName, PoolName, ServiceKey};
 use corten_engine::rejection::{Kind, ObjectRef};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Readiness of a Service's endpoints by node; a node that isn't in it is as its manifest says.
@@ -49,54 +48,55 @@ impl Overlay {
         self.ledger.as_ref()?.allocations.get(service)
     }
 
-    /// Whether `before` said something else of an object.
-    pub(crate) fn differs(&self, before: &Self, kept: &Kept) -> bool {
-        let Some(service) = &kept.service else {
+    /// What a Service has.
+    pub(crate) fn assigned(&self, service: &Kept) -> Assignment {
+        let key = service.service();
+        let granted = || match self.pins {
+            Pins::Granted => service.pinned().to_vec(),
+            Pins::Ignored => Vec::new(),
+        };
+        let assignment = key.and_then(|key| self.assignment(&key));
+        assignment.cloned().unwrap_or_else(|| Assignment {
+            ingress: granted(),
+            pool: None,
+        })
+    }
+
+    /// Whether `before` said that a Service has something else.
+    pub(crate) fn differs(&self, before: &Self, service: &Kept) -> bool {
+        let Some(key) = service.service() else {
             return false;
         };
-        if kept.object_ref.kind == Kind::Service {
-            let (old, new) = (before.assignment(service), self.assignment(service));
-            return old != new || (new.is_none() && before.pins != self.pins);
-        }
-        self.readiness.get(service) != before.readiness.get(service)
+        let (old, new) = (before.assignment(&key), self.assignment(&key));
+        old != new || (new.is_none() && before.pins != self.pins)
     }
 
-    /// The object as it is told to the engine.
-    pub(crate) fn apply(&self, kept: &Kept) -> Option<Object> {
-        if kept.object_ref.kind == Kind::Service {
-            let mut service = kept.as_service()?;
-            self.allocate(kept.service.as_ref()?, &mut service);
-            return Some(Object::Service(service));
-        }
-        let readiness = kept.service.as_ref().and_then(|s| self.readiness.get(s));
-        match readiness {
-            Some(readiness) if kept.object_ref.kind == Kind::EndpointSlice => {
-                let mut slice = kept.as_slice()?;
-                for endpoint in &mut slice.endpoints {
-                    set_ready(endpoint, readiness);
-                }
-                Some(Object::EndpointSlice(slice))
-            }
-            Some(_) | None => kept.object(),
-        }
+    /// Services whose readiness isn't as `before`, with what it is; none if it is not said any
+    /// more.
+    pub(crate) fn news(&self, before: &Self) -> Vec<(ServiceKey, Readiness)> {
+        let services: BTreeSet<_> = before
+            .readiness
+            .keys()
+            .chain(self.readiness.keys())
+            .collect();
+        let of = |overlay: &Self, service| overlay.readiness.get(service).cloned();
+        let news = services.into_iter().filter_map(|service| {
+            let now = of(self, service);
+            (now != of(before, service)).then(|| (service.clone(), now.unwrap_or_default()))
+        });
+        news.collect()
     }
 
-    fn allocate(&self, key: &ServiceKey, service: &mut Service) {
+    /// Puts what a Service has into its status, as the API server shows it.
+    pub(crate) fn allocate(&self, kept: &Kept, service: &mut Service) {
+        let Assignment { ingress, pool } = self.assigned(kept);
         let annotations = &mut service.metadata.annotations;
         // Only the ledger says what is allocated; a manifest may be an old copy.
         annotations.remove(names::IP_ALLOCATED_FROM_POOL);
-        let addresses = match self.assignment(key) {
-            Some(assignment) => {
-                if let Some(pool) = &assignment.pool {
-                    let name = names::IP_ALLOCATED_FROM_POOL.to_owned();
-                    annotations.insert(name, pool.0.clone());
-                }
-                assignment.ingress.clone()
-            }
-            None if self.pins == Pins::Granted => pinned(service),
-            None => Vec::new(),
-        };
-        let ingress = addresses.iter().map(|ip| LoadBalancerIngress {
+        if let Some(PoolName(pool)) = pool {
+            annotations.insert(names::IP_ALLOCATED_FROM_POOL.to_owned(), pool);
+        }
+        let ingress = ingress.iter().map(|ip| LoadBalancerIngress {
             ip: Some(ip.to_string()),
             hostname: None,
             ip_mode: None,
@@ -111,13 +111,14 @@ impl Overlay {
     pub(crate) fn slices(&self, view: &View) -> BTreeMap<ServiceKey, EndpointSlice> {
         let mut lacking: BTreeMap<&ServiceKey, &Readiness> = self.readiness.iter().collect();
         let mut nodes = Vec::new();
-        for kept in view.objects.values() {
-            match (kept.object_ref.kind, &kept.service) {
-                (Kind::Node, _) => nodes.push(NodeName(kept.object_ref.name.clone())),
-                (Kind::EndpointSlice, Some(service)) => {
-                    lacking.remove(service);
-                }
-                _ => {}
+        if lacking.is_empty() {
+            return BTreeMap::new();
+        }
+        for kept in view.objects() {
+            if kept.identity.kind() == Kind::Node {
+                nodes.push(NodeName::from(kept.identity.name()));
+            } else if let Some(service) = kept.slice_of() {
+                lacking.remove(service);
             }
         }
         let slices = lacking.into_iter().map(|(service, readiness)| {
@@ -167,16 +168,4 @@ fn set_ready(endpoint: &mut Endpoint, readiness: &Readiness) {
             serving: Some(ready),
         };
     }
-}
-
-/// The addresses a Service asks for, if all of them can be read.
-fn pinned(service: &Service) -> Vec<IpAddr> {
-    let annotation = names::annotation(&service.metadata.annotations, names::LOAD_BALANCER_IPS);
-    let asked = annotation.or(service.spec.load_balancer_ip.as_deref());
-    let parsed: Result<Vec<IpAddr>, _> = asked
-        .unwrap_or_default()
-        .split(',')
-        .map(|ip| ip.trim().parse())
-        .collect();
-    parsed.unwrap_or_default()
 }

@@ -19,10 +19,12 @@ use super::tree::{self, Document, Node, Value};
 use corten_engine::event::Object;
 use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
 use kinds::Known;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Largest manifest file, in bytes.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -77,7 +79,7 @@ impl ReadResult {
         self.rejections.extend(other.rejections);
         self.warnings.extend(other.warnings);
         for placed in other.objects {
-            match seen.entry(identity(&placed.object_ref)) {
+            match seen.entry(Identity::from(&placed.object_ref)) {
                 std::collections::btree_map::Entry::Occupied(first) => {
                     self.rejections
                         .push(duplicate(&placed.object_ref, &placed.place, first.get()));
@@ -91,23 +93,73 @@ impl ReadResult {
     }
 }
 
-/// What makes two documents the same object.
-pub(crate) type Identity = (Kind, String, String);
+/// What makes two documents the same object. Ordered by kind, namespace and name; clones share
+/// the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    text: Rc<str>,
+    /// Length of the namespace, with which the text begins; the name follows.
+    namespace: u32,
+    kind: Kind,
+}
 
-/// The identity of an object: metallb.io names are unique across namespaces here.
-pub(crate) fn identity(object: &ObjectRef) -> Identity {
-    let namespace = match object.kind {
-        Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret => {
-            object.namespace.clone()
+impl Identity {
+    /// The object `kind namespace/name`; the namespace of metallb.io kinds doesn't matter, since
+    /// their names are unique across namespaces here.
+    pub(crate) fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        let namespace = match kind {
+            Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret => {
+                namespace
+            }
+            Kind::IPAddressPool
+            | Kind::L2Advertisement
+            | Kind::BGPAdvertisement
+            | Kind::BGPPeer
+            | Kind::BFDProfile
+            | Kind::Community => "",
+        };
+        Self {
+            text: format!("{namespace}{name}").into(),
+            // Nothing in a file of at most 16 MiB is longer than that.
+            namespace: u32::try_from(namespace.len()).unwrap_or_default(),
+            kind,
         }
-        Kind::IPAddressPool
-        | Kind::L2Advertisement
-        | Kind::BGPAdvertisement
-        | Kind::BGPPeer
-        | Kind::BFDProfile
-        | Kind::Community => String::new(),
-    };
-    (object.kind, namespace, object.name.clone())
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.parts().0
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        let cut = self.text.split_at_checked(self.namespace as usize);
+        cut.unwrap_or(("", &self.text))
+    }
+}
+
+impl From<&ObjectRef> for Identity {
+    fn from(object: &ObjectRef) -> Self {
+        Self::new(object.kind, &object.namespace, &object.name)
+    }
+}
+
+impl Ord for Identity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.kind, self.parts()).cmp(&(other.kind, other.parts()))
+    }
+}
+
+impl PartialOrd for Identity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// The rejection of a second definition.

@@ -78,7 +78,7 @@ impl Host {
     pub(super) async fn next(&mut self) -> Vec<String> {
         let next = self.directory.as_mut().unwrap().next();
         let events = tokio::time::timeout(Duration::from_secs(10), next).await;
-        shown(&events.expect("no event in time"))
+        shown(events.expect("no event in time"))
     }
 
     /// Starts, and takes the first batch.
@@ -100,9 +100,16 @@ impl Host {
 }
 
 /// Events in short.
-pub(super) fn shown(events: &[Event]) -> Vec<String> {
-    let show = |event: &Event| match event {
-        Event::Apply(object) => format!("apply {}", shown_object(object)),
+pub(super) fn shown(events: Batch) -> Vec<String> {
+    let show = |event: Event| match event {
+        Event::Apply(object) => format!("apply {}", shown_object(&object)),
+        Event::Allocated(service, assignment) => {
+            format!("allocated {} {:?}", service.name(), assignment.ingress)
+        }
+        Event::Readiness(service, ready) => {
+            let ready = ready.iter().map(|(node, ready)| format!(" {node}={ready}"));
+            format!("readiness {}{}", service.name(), ready.collect::<String>())
+        }
         Event::Delete(object) => format!("delete {object}"),
         Event::Rejections(all) => {
             let all: Vec<_> = all.iter().map(ToString::to_string).collect();
@@ -111,7 +118,7 @@ pub(super) fn shown(events: &[Event]) -> Vec<String> {
         Event::Reserved(all) => format!("reserved {:?}", all.values().collect::<Vec<_>>()),
         Event::Listed(kind) => format!("listed {kind}"),
     };
-    events.iter().map(show).collect()
+    events.map(show).collect()
 }
 
 fn shown_object(object: &Object) -> String {

@@ -5,53 +5,143 @@
 
 use super::files::Files;
 use super::read::{self, Identity, Placed};
-use corten_api::core::{EndpointSlice, Service};
+use corten_api::core::Service;
 use corten_api::names;
 use corten_engine::event::Object;
 use corten_engine::names::{PoolName, ServiceKey};
 use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
 
-/// An object, kept as text: a tenth of what it takes in memory, and needed again only when an
-/// allocation or a node's health changes what is said of it.
-#[derive(Debug, PartialEq, Eq)]
+/// What is kept of an object: enough to tell whether it changed, and to say what the ledger and
+/// health checks say of it. Its text goes when it is said; typed or as text it would be the
+/// largest part of the process's memory.
 pub(crate) struct Kept {
     /// Which object.
-    pub(crate) object_ref: ObjectRef,
-    /// The Service it is, or belongs to as an EndpointSlice.
-    pub(crate) service: Option<ServiceKey>,
-    /// A Service's health annotation.
-    pub(crate) health: Option<String>,
+    pub(crate) identity: Identity,
+    /// The Service an EndpointSlice belongs to.
+    slice_of: Option<ServiceKey>,
     /// Where it was read.
-    pub(crate) place: String,
-    json: Box<str>,
+    pub(crate) place: Box<str>,
+    /// What few objects have.
+    rare: Option<Box<Rare>>,
+    /// The first half of the SHA-256 of its text.
+    digest: [u8; 16],
+    /// Its text, in JSON, until it is said.
+    text: Cell<Option<Box<str>>>,
+}
+
+/// What few objects have.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rare {
+    /// The namespace of a metallb.io object.
+    namespace: String,
+    /// A Service's health annotation.
+    health: Option<String>,
+    /// The addresses a Service asks for.
+    pinned: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.object_ref(), self.place)
+    }
 }
 
 impl Kept {
-    pub(crate) fn new(placed: Placed) -> Self {
-        let object_ref = placed.object_ref;
-        let (mut service, mut health) = (None, None);
+    pub(crate) fn new(placed: &Placed) -> Self {
+        let object_ref = &placed.object_ref;
+        let identity = Identity::from(object_ref);
+        let (mut slice_of, mut rare) = (None, Rare::default());
+        if identity.namespace() != object_ref.namespace {
+            rare.namespace.clone_from(&object_ref.namespace);
+        }
         if let Object::Service(object) = &placed.object {
-            service = Some(ServiceKey::new(&object_ref.namespace, &object_ref.name));
-            health = object.metadata.annotations.get(names::HEALTH).cloned();
+            rare.health = object.metadata.annotations.get(names::HEALTH).cloned();
+            rare.pinned = pinned(object);
         }
         if let Object::EndpointSlice(slice) = &placed.object {
             let name = slice.metadata.labels.get(names::SERVICE_NAME);
-            service = name.map(|name| ServiceKey::new(&object_ref.namespace, name));
+            slice_of = name.map(|name| ServiceKey::new(&object_ref.namespace, name));
+        }
+        let text = encode(&placed.object);
+        let mut digest = [0; 16];
+        for (to, from) in digest.iter_mut().zip(Sha256::digest(&text)) {
+            *to = from;
         }
         Self {
-            object_ref,
-            service,
-            health,
-            place: placed.place,
-            json: encode(&placed.object).into_boxed_str(),
+            identity,
+            slice_of,
+            place: placed.place.as_str().into(),
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
+            digest,
+            text: Cell::new(Some(text.into())),
         }
     }
 
-    /// The object again.
-    pub(crate) fn object(&self) -> Option<Object> {
+    /// Kind, namespace and name.
+    pub(crate) fn object_ref(&self) -> ObjectRef {
+        let identity = &self.identity;
+        let namespace = match &self.rare {
+            Some(rare) if !rare.namespace.is_empty() => &rare.namespace,
+            Some(_) | None => identity.namespace(),
+        };
+        ObjectRef::new(identity.kind(), namespace, identity.name())
+    }
+
+    /// The Service it is.
+    pub(crate) fn service(&self) -> Option<ServiceKey> {
+        let identity = &self.identity;
+        let key = || ServiceKey::new(identity.namespace(), identity.name());
+        (identity.kind() == Kind::Service).then(key)
+    }
+
+    /// The Service it belongs to as an EndpointSlice.
+    pub(crate) fn slice_of(&self) -> Option<&ServiceKey> {
+        self.slice_of.as_ref()
+    }
+
+    /// A Service's health annotation.
+    pub(crate) fn health(&self) -> Option<&str> {
+        self.rare.as_ref()?.health.as_deref()
+    }
+
+    /// The addresses a Service asks for, if all of them can be read.
+    pub(crate) fn pinned(&self) -> &[IpAddr] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.pinned)
+    }
+
+    /// Whether both are the same, read at the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.says_same(other) && self.place == other.place
+    }
+
+    /// Whether both say the same; where they say it doesn't matter.
+    fn says_same(&self, other: &Self) -> bool {
+        (&self.identity, self.digest) == (&other.identity, other.digest)
+            && self.object_ref() == other.object_ref()
+    }
+
+    /// Whether the object can be said.
+    fn has_text(&self) -> bool {
+        let text = self.text.take();
+        let has = text.is_some();
+        self.text.set(text);
+        has
+    }
+
+    /// Takes the text of the same object read once more.
+    pub(crate) fn restore(&self, other: &Self) {
+        self.text.set(other.text.take());
+    }
+
+    /// The object, once; later only what its file says again can be told.
+    pub(crate) fn take_object(&self) -> Option<Object> {
         fn decode<T: DeserializeOwned>(json: &str, wrap: fn(Box<T>) -> Object) -> Option<Object> {
             match serde_json::from_str(json) {
                 Ok(object) => Some(wrap(Box::new(object))),
@@ -61,8 +151,8 @@ impl Kept {
                 }
             }
         }
-        let json = &self.json;
-        match self.object_ref.kind {
+        let json = &*self.text.take()?;
+        match self.identity.kind() {
             Kind::Service => decode(json, Object::Service),
             Kind::EndpointSlice => decode(json, Object::EndpointSlice),
             Kind::Node => decode(json, Object::Node),
@@ -76,43 +166,18 @@ impl Kept {
             Kind::Secret => None,
         }
     }
+}
 
-    /// Whether both say the same; where they say it doesn't matter.
-    fn says_same(&self, other: &Self) -> bool {
-        self.object_ref == other.object_ref && self.json == other.json
-    }
-
-    /// The object as a Service, if it is one.
-    pub(crate) fn as_service(&self) -> Option<Box<Service>> {
-        match self.object()? {
-            Object::Service(service) => Some(service),
-            Object::EndpointSlice(_)
-            | Object::Node(_)
-            | Object::Namespace(_)
-            | Object::IPAddressPool(_)
-            | Object::L2Advertisement(_)
-            | Object::BGPAdvertisement(_)
-            | Object::BGPPeer(_)
-            | Object::BFDProfile(_)
-            | Object::Community(_) => None,
-        }
-    }
-
-    /// The object as an EndpointSlice, if it is one.
-    pub(crate) fn as_slice(&self) -> Option<Box<EndpointSlice>> {
-        match self.object()? {
-            Object::EndpointSlice(slice) => Some(slice),
-            Object::Service(_)
-            | Object::Node(_)
-            | Object::Namespace(_)
-            | Object::IPAddressPool(_)
-            | Object::L2Advertisement(_)
-            | Object::BGPAdvertisement(_)
-            | Object::BGPPeer(_)
-            | Object::BFDProfile(_)
-            | Object::Community(_) => None,
-        }
-    }
+/// The addresses a Service asks for, if all of them can be read.
+fn pinned(service: &Service) -> Vec<IpAddr> {
+    let annotation = names::annotation(&service.metadata.annotations, names::LOAD_BALANCER_IPS);
+    let asked = annotation.or(service.spec.load_balancer_ip.as_deref());
+    let parsed: Result<Vec<IpAddr>, _> = asked
+        .unwrap_or_default()
+        .split(',')
+        .map(|ip| ip.trim().parse())
+        .collect();
+    parsed.unwrap_or_default()
 }
 
 fn encode(object: &Object) -> String {
@@ -146,10 +211,12 @@ pub(crate) struct Difference {
 /// The objects in use.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    /// By identity.
-    pub(crate) objects: BTreeMap<Identity, Arc<Kept>>,
+    /// In the order of their identities, none twice.
+    objects: Vec<Rc<Kept>>,
     /// What is rejected in the files now.
     pub(crate) rejections: Vec<Rejection>,
+    /// Whether a file changed while an object of it was to be said.
+    pub(crate) lacking: bool,
 }
 
 /// Whether absent objects may leave.
@@ -164,59 +231,97 @@ pub(crate) enum Absent {
 impl View {
     /// Takes over what the files say now.
     pub(crate) fn update(&mut self, files: &Files, absent: Absent) -> Difference {
-        let mut found: BTreeMap<Identity, Arc<Kept>> = BTreeMap::new();
+        let mut found = self.find(files);
+        self.lacking = false;
+        let rejected: BTreeSet<Identity> = self.rejections.iter().filter_map(named).collect();
+        let mut difference = Difference::default();
+        let mut objects = Vec::with_capacity(found.len());
+        for old in std::mem::take(&mut self.objects) {
+            let Some(new) = found.remove(&old.identity) else {
+                if absent == Absent::Unknown || rejected.contains(&old.identity) {
+                    objects.push(old);
+                } else {
+                    difference.deleted.push(old.object_ref());
+                }
+                continue;
+            };
+            if new.says_same(&old) {
+                new.text.take();
+                objects.push(new);
+            } else if !Self::can_say(&new, files) {
+                self.lacking = true;
+                objects.push(old);
+            } else {
+                let before = old.object_ref();
+                if new.object_ref() != before {
+                    difference.deleted.push(before);
+                }
+                difference.applied.insert(new.identity.clone());
+                objects.push(new);
+            }
+        }
+        for (identity, new) in found {
+            if Self::can_say(&new, files) {
+                difference.applied.insert(identity);
+                objects.push(new);
+            } else {
+                self.lacking = true;
+            }
+        }
+        objects.sort_by(|a, b| a.identity.cmp(&b.identity));
+        objects.shrink_to_fit();
+        self.objects = objects;
+        difference
+    }
+
+    /// What the files say now, and what they say twice.
+    fn find(&mut self, files: &Files) -> BTreeMap<Identity, Rc<Kept>> {
+        let mut found: BTreeMap<Identity, Rc<Kept>> = BTreeMap::new();
         self.rejections = files.unlisted.iter().cloned().collect();
         for file in files.files.values() {
             self.rejections.extend(file.rejections.iter().cloned());
             for kept in &file.objects {
-                let identity = read::identity(&kept.object_ref);
-                match found.get(&identity) {
+                match found.get(&kept.identity) {
                     Some(first) => self.rejections.push(read::duplicate(
-                        &kept.object_ref,
+                        &kept.object_ref(),
                         &kept.place,
                         &first.place,
                     )),
                     None => {
-                        found.insert(identity, Arc::clone(kept));
+                        found.insert(kept.identity.clone(), Rc::clone(kept));
                     }
                 }
             }
         }
-        let rejected: BTreeSet<Identity> = self.rejections.iter().filter_map(named).collect();
-        let mut difference = Difference::default();
-        for (identity, old) in std::mem::take(&mut self.objects) {
-            match found.get(&identity) {
-                Some(new) if new.says_same(&old) => {}
-                Some(new) => {
-                    if new.object_ref != old.object_ref {
-                        difference.deleted.push(old.object_ref.clone());
-                    }
-                    difference.applied.insert(identity.clone());
-                }
-                None if absent == Absent::Unknown || rejected.contains(&identity) => {
-                    self.objects.insert(identity, old);
-                    continue;
-                }
-                None => difference.deleted.push(old.object_ref.clone()),
-            }
-            if let Some(new) = found.remove(&identity) {
-                self.objects.insert(identity, new);
-            }
-        }
-        difference.applied.extend(found.keys().cloned());
-        self.objects.extend(found);
-        difference
+        found
+    }
+
+    /// Whether an object can be said. One that was said before, and then hidden by another
+    /// document, is read again; if its file has changed meanwhile, it is not to be believed yet.
+    fn can_say(kept: &Kept, files: &Files) -> bool {
+        kept.has_text() || files.restore(kept)
+    }
+
+    /// Every object in use, in the order of their identities.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Rc<Kept>> {
+        self.objects.iter()
+    }
+
+    /// The object in use of this identity.
+    pub(crate) fn get(&self, identity: &Identity) -> Option<&Kept> {
+        let at = self.objects.binary_search_by(|k| k.identity.cmp(identity));
+        self.objects.get(at.ok()?).map(|kept| &**kept)
     }
 
     /// Whether a Service is in use.
     pub(crate) fn has_service(&self, key: &ServiceKey) -> bool {
-        self.objects.contains_key(&service_identity(key))
+        self.get(&service_identity(key)).is_some()
     }
 
     /// Whether a pool is in use.
     pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
-        let identity = (Kind::IPAddressPool, String::new(), pool.0.clone());
-        self.objects.contains_key(&identity)
+        let identity = Identity::new(Kind::IPAddressPool, "", pool.as_str());
+        self.get(&identity).is_some()
     }
 
     /// Whether a Service is rejected, so that it may exist although it can't be read.
@@ -231,15 +336,11 @@ impl View {
 
 fn named(rejection: &Rejection) -> Option<Identity> {
     match &rejection.subject {
-        Subject::Object(object) => Some(read::identity(object)),
+        Subject::Object(object) => Some(Identity::from(object)),
         Subject::Unidentified => None,
     }
 }
 
 fn service_identity(key: &ServiceKey) -> Identity {
-    (
-        Kind::Service,
-        key.namespace().to_owned(),
-        key.name().to_owned(),
-    )
+    Identity::new(Kind::Service, key.namespace(), key.name())
 }

@@ -7,7 +7,7 @@ mod home;
 mod reason;
 mod terms;
 
-pub use decide::{Decision, Local, Situation, Standing, decide, ready};
+pub use decide::{Decision, Last, Local, Situation, Standing, decide, ready};
 pub use home::{Grounds, Home, KnownGrounds};
 pub use reason::Reason;
 pub(crate) use terms::Terms;

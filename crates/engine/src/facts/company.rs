@@ -161,7 +161,7 @@ pub(crate) fn serving_nodes<'a>(
     endpoints: Option<&'a Endpoints>,
     service: &Service,
 ) -> Option<Filter<&'a NodeName>> {
-    let mut serving = endpoints?.endpoints.iter().filter(|e| e.serving).peekable();
+    let mut serving = endpoints?.iter().filter(|e| e.serving).peekable();
     serving.peek()?;
     Some(match service.traffic_policy {
         TrafficPolicy::Cluster => Filter::Any,

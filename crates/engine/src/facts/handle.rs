@@ -3,8 +3,9 @@
 use super::{Changes, Facts, Ingress, Origin, company, endpoint, node, service};
 use crate::config::resources::{Applied, Resources, Secrets};
 use crate::config::{self, Compiled, Config, Surroundings};
-use crate::event::{Event, Object};
-use crate::names::{NodeName, ServiceKey};
+use crate::event::{Assignment, Event, Object};
+use crate::flat;
+use crate::names::{NodeName, PoolName, ServiceKey};
 use crate::rejection::{Fault, Kind, ObjectRef, Rejection};
 use corten_api::core;
 use std::borrow::Cow;
@@ -47,13 +48,24 @@ impl Facts {
     /// Takes in what the sources say. An object that says the same as before changes nothing.
     ///
     /// A batch is compiled once, so objects that only make sense together should come together.
-    pub fn handle(&mut self, events: Vec<Event>) -> Changes {
+    /// The events are taken one by one, so that a source may make them as it goes.
+    pub fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Changes {
         let mut changes = Changes::default();
         let listed_before = self.listed.clone();
         let mut recompile = false;
         for event in events {
             recompile |= match event {
                 Event::Apply(object) => self.apply(object, &mut changes),
+                Event::Allocated(service, assignment) => {
+                    self.take_allocation(service, assignment, &mut changes);
+                    false
+                }
+                Event::Readiness(service, ready) => {
+                    let all = &mut self.endpoints;
+                    let touched = self.slices.set_readiness(service, ready, all);
+                    changes.services.extend(touched);
+                    false
+                }
                 Event::Delete(object) => self.delete(&object, &mut changes),
                 Event::Rejections(list) => {
                     let new = list != self.unreadable;
@@ -74,6 +86,10 @@ impl Facts {
                 }
             };
         }
+        let new = changes.services.len();
+        flat::pack(&mut self.services, new);
+        flat::pack(&mut self.endpoints, new);
+        self.slices.pack(new);
         self.reserve(&mut changes);
         let known = company::Known {
             services: &self.services,
@@ -124,8 +140,9 @@ impl Facts {
                     Object::Node(o) => return self.apply_node(reference, &o, changes),
                     Object::Namespace(o) => return self.apply_namespace(*o, changes),
                     Object::EndpointSlice(o) => {
-                        let touched = self.slices.apply(&o);
-                        self.gather(touched, changes);
+                        let all = &mut self.endpoints;
+                        let touched = self.slices.apply(&o, &self.services, all);
+                        changes.services.extend(touched);
                     }
                     Object::IPAddressPool(_)
                     | Object::L2Advertisement(_)
@@ -165,6 +182,28 @@ impl Facts {
     /// same. Without a last good version its addresses are at least nobody else's.
     fn take_status(&mut self, key: ServiceKey, raw: &core::Service, changes: &mut Changes) {
         let (ingress, allocated_from) = service::status(raw);
+        self.take_ingress(key, ingress, allocated_from, changes);
+    }
+
+    /// Takes what is on record for a Service that was said, usable or not.
+    fn take_allocation(&mut self, key: ServiceKey, new: Assignment, changes: &mut Changes) {
+        let object = ObjectRef::new(Kind::Service, key.namespace(), key.name());
+        if self.services.contains_key(&key) || self.refused.contains_key(&object) {
+            let ingress = match new.ingress {
+                none if none.is_empty() => Ingress::Empty,
+                addresses => Ingress::Addresses(addresses),
+            };
+            self.take_ingress(key, ingress, new.pool, changes);
+        }
+    }
+
+    fn take_ingress(
+        &mut self,
+        key: ServiceKey,
+        ingress: Ingress,
+        allocated_from: Option<PoolName>,
+        changes: &mut Changes,
+    ) {
         match (self.services.get_mut(&key), ingress) {
             (Some(old), ingress) => {
                 if (&old.ingress, &old.allocated_from) != (&ingress, &allocated_from) {
@@ -234,8 +273,8 @@ impl Facts {
                 false
             }
             Kind::EndpointSlice => {
-                let touched = self.slices.delete(object);
-                self.gather(touched, changes);
+                let touched = self.slices.delete(object, &mut self.endpoints);
+                changes.services.extend(touched);
                 false
             }
             Kind::Node => {
@@ -256,21 +295,6 @@ impl Facts {
             | Kind::BFDProfile
             | Kind::Community
             | Kind::Secret => self.resources.delete(object),
-        }
-    }
-
-    /// Gathers the endpoints of Services anew.
-    fn gather(&mut self, services: impl IntoIterator<Item = ServiceKey>, changes: &mut Changes) {
-        for key in services {
-            let endpoints = self.slices.endpoints(&key);
-            if endpoints.as_ref() == self.endpoints.get(&key) {
-                continue;
-            }
-            match endpoints {
-                Some(endpoints) => self.endpoints.insert(key.clone(), endpoints),
-                None => self.endpoints.remove(&key),
-            };
-            changes.services.insert(key);
         }
     }
 

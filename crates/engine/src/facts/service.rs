@@ -262,7 +262,7 @@ fn requested_list(name: &str, list: &str) -> Requested {
 }
 
 fn ingress(status: &core::LoadBalancerStatus) -> Ingress {
-    let mut ips = Vec::new();
+    let mut ips = Vec::with_capacity(status.ingress.len());
     let texts = status
         .ingress
         .iter()

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Coverage, Filter, PoolScope};
 use crate::event::manifest::{apply, custom, facts, listed, problems};
-use crate::event::{Event, Object};
+use crate::event::{Assignment, Event, Object};
 use crate::rejection::Subject;
 use proptest::prelude::*;
 
@@ -94,7 +94,6 @@ fn slice(name: &str, service: &str, nodes: &[&str]) -> String {
 fn nodes_of(facts: &Facts) -> Vec<String> {
     let nodes = |(key, endpoints): (&ServiceKey, &Endpoints)| {
         let nodes = endpoints
-            .endpoints
             .iter()
             .map(|e| e.node.as_ref().map_or("", NodeName::as_str));
         format!("{}: {}", key.name(), nodes.collect::<Vec<_>>().join(" "))
@@ -425,7 +424,7 @@ proptest! {
         events in Just(world()).prop_shuffle(), cuts in prop::collection::vec(any::<bool>(), 32),
     ) {
         let mut expected = Facts::new(Origin::Directory);
-        expected.handle(world().into_iter().chain(listed()).collect());
+        expected.handle(world().into_iter().chain(listed()));
         let mut facts = Facts::new(Origin::Directory);
         let mut batch = Vec::new();
         for (event, cut) in events.into_iter().zip(cuts) {
@@ -496,4 +495,93 @@ proptest! {
             }
         }
     }
+}
+
+fn service_key() -> ServiceKey {
+    ServiceKey::new("shop", "web")
+}
+
+fn allocated(ips: &[&str], pool: Option<&str>) -> Vec<Event> {
+    let ingress = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+    let pool = pool.map(PoolName::from);
+    vec![Event::Allocated(
+        service_key(),
+        Assignment { ingress, pool },
+    )]
+}
+
+#[test]
+fn an_allocation_said_apart_takes_the_place_of_the_status() {
+    const WEB: &str = "kind: Service\nmetadata: {name: web, namespace: shop}\nspec: {type: LoadBalancer, ports: [{port: 80}]}";
+    let mut facts = Facts::new(Origin::Directory);
+    // Of a Service nobody has said anything of, nothing is believed.
+    assert!(facts.handle(allocated(&["10.0.0.1"], None)).is_empty());
+    facts.handle(apply(WEB));
+    let changes = facts.handle(allocated(&["10.0.0.1"], Some("a")));
+    assert_eq!(changes.services, [service_key()].into());
+    let web = facts.services[&service_key()].clone();
+    assert_eq!(
+        web.ingress,
+        Ingress::Addresses(vec!["10.0.0.1".parse().unwrap()])
+    );
+    assert_eq!(web.allocated_from, Some(PoolName::from("a")));
+    assert!(facts.handle(allocated(&["10.0.0.1"], Some("a"))).is_empty());
+    assert!(!facts.handle(allocated(&[], None)).is_empty());
+    let web = &facts.services[&service_key()];
+    assert_eq!(
+        (&web.ingress, &web.allocated_from),
+        (&Ingress::Empty, &None)
+    );
+}
+
+#[test]
+fn an_allocation_of_a_service_that_can_not_be_parsed_is_reserved() {
+    const BAD: &str = "kind: Service\nmetadata: {name: web, namespace: shop}\nspec: {type: LoadBalancer, ipFamilyPolicy: Both, ports: [{port: 80}]}";
+    let mut facts = Facts::new(Origin::Directory);
+    facts.handle(apply(BAD));
+    assert!(facts.reserved.is_empty());
+    assert!(facts.handle(allocated(&["10.0.0.1"], None)).reserved);
+    assert_eq!(facts.reserved[&service_key()].len(), 1);
+    assert!(facts.handle(allocated(&[], None)).reserved);
+    assert!(facts.reserved.is_empty());
+}
+
+#[test]
+fn readiness_said_apart_overrides_slices_until_it_is_taken_back() {
+    let serving = |facts: &Facts| -> Vec<String> {
+        let endpoints = facts.endpoints.get(&service_key());
+        let endpoints = endpoints.into_iter().flat_map(Endpoints::iter);
+        let shown = |e: &Endpoint| {
+            format!(
+                "{}={}",
+                e.node.clone().unwrap_or_else(|| "?".into()),
+                e.serving
+            )
+        };
+        endpoints.map(shown).collect()
+    };
+    let ready = |nodes: &[(&str, bool)]| {
+        let nodes = nodes.iter().map(|(n, r)| (NodeName::from(*n), *r));
+        vec![Event::Readiness(service_key(), nodes.collect())]
+    };
+    let mut facts = Facts::new(Origin::Directory);
+    // Also where it is said first.
+    assert!(facts.handle(ready(&[("n1", false)])).is_empty());
+    facts.handle(apply(&slice("s", "web", &["n1", "n2"])));
+    assert_eq!(serving(&facts), ["n1=false", "n2=true"]);
+    assert!(
+        facts
+            .handle(ready(&[("n1", false), ("n9", true)]))
+            .is_empty()
+    );
+    let changes = facts.handle(ready(&[("n2", false)]));
+    assert_eq!(changes.services, [service_key()].into());
+    assert_eq!(serving(&facts), ["n1=true", "n2=false"]);
+    facts.handle(apply(&slice("s", "web", &["n2", "n3"])));
+    assert_eq!(serving(&facts), ["n2=false", "n3=true"]);
+    // None said is not nobody ready.
+    facts.handle(ready(&[]));
+    assert_eq!(serving(&facts), ["n2=true", "n3=true"]);
+    facts.handle(delete(Kind::EndpointSlice, "shop", "s"));
+    assert!(serving(&facts).is_empty());
 }

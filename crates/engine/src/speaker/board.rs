@@ -4,7 +4,7 @@
 use super::{Age, State};
 use crate::advertise::l2::{L2Entry, L2Table, Terms};
 use crate::facts::Node;
-use crate::flat::FlatSet;
+use crate::flat::{self, FlatSet};
 use crate::names::{NodeName, ServiceKey};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -73,6 +73,12 @@ impl Board {
         for ip in new.iter().filter(|ip| !old.contains(ip)) {
             self.holders.entry(*ip).or_default().insert(service.clone());
         }
+    }
+
+    /// Packs what is kept, see [`flat::pack`].
+    pub(super) fn pack(&mut self, new: usize) {
+        flat::pack(&mut self.holders, new);
+        flat::pack(&mut self.table.entries, new);
     }
 
     /// Puts the address into the table as the Services that have it ask for.

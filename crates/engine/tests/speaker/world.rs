@@ -188,12 +188,8 @@ pub(crate) fn set_endpoints(facts: &mut Facts, key: &ServiceKey, on: &[(Option<&
         serving,
         has_address: true,
     });
-    facts.endpoints.insert(
-        key.clone(),
-        Endpoints {
-            endpoints: endpoints.collect(),
-        },
-    );
+    let slices = [("slice".into(), endpoints.collect())].into();
+    facts.endpoints.insert(key.clone(), Endpoints { slices });
 }
 
 pub(crate) fn web(facts: &mut Facts) -> &mut Service {

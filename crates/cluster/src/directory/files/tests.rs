@@ -12,7 +12,7 @@ fn changes(told: &[&str], writing: &[&str]) -> Look {
 
 fn names(files: &Files) -> Vec<&str> {
     let objects = files.files.values().flat_map(|f| &f.objects);
-    objects.map(|o| o.object_ref.name.as_str()).collect()
+    objects.map(|o| o.identity.name()).collect()
 }
 
 #[test]

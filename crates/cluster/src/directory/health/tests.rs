@@ -52,12 +52,19 @@ async fn endpoints_of_manifests_take_the_readiness_of_their_node() {
     let port = listener.local_addr().unwrap().port();
     let mut host = Host::new(&[("slice.yaml", slice), ("web.yaml", &tcp(port))]);
     host.start(Role::Follower);
-    let events = host.until("EndpointSlice s n1=false n3=true").await;
+    let events = host.until("readiness web n1=false").await;
     assert!(
         !events.iter().any(|e| e.contains("corten-health")),
         "{events:?}"
     );
-    host.until("EndpointSlice s n1=true n3=true").await;
+    assert!(
+        events.contains(&"apply EndpointSlice s n1=? n3=true".to_owned()),
+        "{events:?}"
+    );
+    assert_eq!(host.next().await, ["readiness web n1=true"]);
+    // Without the check, the slice says it all again.
+    host.write("web.yaml", &service("web"));
+    host.until("readiness web").await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::directory::files::Stamp;
 use crate::directory::lock::{Lock, LockError};
 use crate::directory::read::read_bytes;
 use corten_engine::event::Assignment;
+use corten_engine::flat;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Rejection, Subject};
 use std::collections::BTreeMap;
@@ -280,6 +281,7 @@ impl Keeper {
                 next.allocations.insert(service.clone(), assignment.clone());
             }
         }
+        flat::pack(&mut next.allocations, self.pending.len());
         if next.allocations != used.allocations {
             self.write(next)?;
         }

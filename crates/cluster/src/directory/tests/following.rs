@@ -260,3 +260,39 @@ async fn two_definitions_are_told_across_files() {
         "rejections [b.yaml:1: IPAddressPool default/a: metadata.name: already defined at a.yaml:1, which is used]"
     );
 }
+
+#[tokio::test]
+async fn an_object_hidden_by_another_document_is_read_again_when_that_goes() {
+    let other = pool("a").replace("10.0.0.0", "10.9.9.0");
+    let files = [("b.yaml", pool("a"))];
+    let files: Vec<_> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+    let mut host = Host::started(&files, Role::Follower).await;
+    host.write("a.yaml", &other);
+    host.until("apply IPAddressPool a 10.9.9.0/24").await;
+    std::fs::remove_file(host.path("a.yaml")).unwrap();
+    host.until("apply IPAddressPool a 10.0.0.0/24").await;
+}
+
+#[test]
+fn an_object_whose_file_changed_meanwhile_is_not_believed_yet() {
+    let host = Host::new(&[("b.yaml", &pool("a"))]);
+    let mut files = Files::new(&host.manifests, false);
+    let mut view = View::default();
+    files.look(&Look::everything());
+    let applied = |difference: &Difference| difference.applied.len();
+    assert_eq!(applied(&view.update(&files, Absent::Deleted)), 1);
+    let said = view.objects().next().unwrap().take_object();
+    assert!(said.is_some());
+    host.write("a.yaml", &pool("a").replace("10.0.0.0", "10.9.9.0"));
+    files.look(&Look::everything());
+    assert_eq!(applied(&view.update(&files, Absent::Deleted)), 1);
+    std::fs::remove_file(host.path("a.yaml")).unwrap();
+    files.look(&Look::everything());
+    // Half of it is there, and nobody has told yet.
+    host.write("b.yaml", "apiVersion: metallb.io/v1beta1\nkind: IPAddr");
+    let difference = view.update(&files, Absent::Deleted);
+    assert!(view.lacking && applied(&difference) == 0 && difference.deleted.is_empty());
+    host.write("b.yaml", &pool("a"));
+    let difference = view.update(&files, Absent::Deleted);
+    assert!(!view.lacking && applied(&difference) == 1, "{difference:?}");
+}

@@ -17,7 +17,7 @@ fn ledger(host: &Host) -> Ledger {
 
 fn record(host: &mut Host, assignments: &[(&str, &str)]) -> Vec<String> {
     let all = assignments.iter().map(|(name, ip)| assign(name, ip));
-    shown(&host.directory().record(all.collect()).unwrap())
+    shown(host.directory().record(all.collect()).unwrap())
 }
 
 /// An allocator with a Service `web` that has 10.0.0.1.
@@ -34,10 +34,7 @@ async fn many_allocations_are_one_write_and_are_told_at_once() {
     let version = ledger(&host).version;
     assert_eq!(
         record(&mut host, &[("web", "10.0.0.1"), ("db", "2001:db8::1")]),
-        [
-            r#"apply Service db ["2001:db8::1"]"#,
-            r#"apply Service web ["10.0.0.1"]"#
-        ]
+        ["allocated db [2001:db8::1]", "allocated web [10.0.0.1]"]
     );
     let written = ledger(&host);
     assert_eq!(
@@ -56,7 +53,7 @@ async fn many_allocations_are_one_write_and_are_told_at_once() {
     let events = host
         .directory()
         .record(vec![(ServiceKey::new("default", "db"), cleared)]);
-    assert_eq!(shown(&events.unwrap()), ["apply Service db []"]);
+    assert_eq!(shown(events.unwrap()), ["allocated db []"]);
     assert_eq!(ledger(&host).allocations.len(), 1);
 }
 
@@ -76,8 +73,8 @@ async fn every_host_reads_the_ledger_and_its_pool() {
     let mut first = allocator().await;
     let mut second = Host::at(first.manifests.clone());
     second.start(Role::Follower);
-    let events = second.directory().next().await;
-    let service = events.iter().find_map(|event| {
+    let mut events = second.directory().next().await;
+    let service = events.find_map(|event| {
         let Event::Apply(Object::Service(service)) = event else {
             return None;
         };
@@ -86,7 +83,7 @@ async fn every_host_reads_the_ledger_and_its_pool() {
     let annotations = &service.unwrap().metadata.annotations;
     assert_eq!(annotations[corten_api::names::IP_ALLOCATED_FROM_POOL], "a");
     record(&mut first, &[("web", "10.0.0.2")]);
-    assert_eq!(second.next().await, [r#"apply Service web ["10.0.0.2"]"#]);
+    assert_eq!(second.next().await, ["allocated web [10.0.0.2]"]);
     let error = second.directory().record(vec![assign("web", "10.0.0.3")]);
     assert!(matches!(error, Err(RecordError::NotAllocator)));
 }
@@ -236,7 +233,7 @@ async fn a_refused_ledger_is_accepted_by_deleting_the_copy() {
     std::fs::remove_file(host.state.path().join(LEDGER_COPY)).unwrap();
     assert_eq!(
         host.next().await,
-        ["rejections []", r#"apply Service web ["10.0.0.7"]"#]
+        ["rejections []", "allocated web [10.0.0.7]"]
     );
     record(&mut host, &[("web", "10.0.0.8")]);
     assert_eq!(ledger(&host).id, "f".repeat(32));
@@ -324,7 +321,7 @@ async fn an_allocation_that_can_not_be_written_is_written_later() {
     std::fs::remove_dir(&blocked).unwrap();
     let events = host.until("10.0.0.2").await;
     assert!(
-        events.contains(&r#"apply Service web ["10.0.0.2"]"#.to_owned()),
+        events.contains(&"allocated web [10.0.0.2]".to_owned()),
         "{events:?}"
     );
 }

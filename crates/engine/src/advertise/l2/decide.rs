@@ -87,9 +87,18 @@ pub struct Decision<'a> {
     contest: Result<Contest<'a>, Reason>,
 }
 
-/// Decides about a Service; `last` are the grounds of the decision before.
+/// What the decision before rested on.
+#[derive(Clone, Copy, Debug)]
+pub struct Last<'a> {
+    /// The Service's addresses then; none if there was no decision.
+    pub addresses: &'a [IpAddr],
+    /// The grounds.
+    pub grounds: &'a Grounds,
+}
+
+/// Decides about a Service, which was decided about before on the grounds of `last`.
 #[must_use]
-pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: &Grounds) -> Decision<'a> {
+pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: Last<'_>) -> Decision<'a> {
     let nowhere = |reason| Decision {
         situation,
         addresses: &[],
@@ -133,7 +142,7 @@ fn decide_allocated<'a>(
     situation: Situation<'a>,
     service: &'a Service,
     addresses: &'a [IpAddr],
-    last: &Grounds,
+    last: Last<'_>,
 ) -> Decision<'a> {
     let config = &situation.facts.config;
     let home = Home::of(config, service, addresses);
@@ -147,12 +156,9 @@ fn decide_allocated<'a>(
         grounds: Grounds::Unknown,
         contest,
     };
-    let remembered = match (&decision.home, last) {
-        (Home::Nowhere | Home::Uncertain(_), Grounds::Known(known))
-            if known.addresses == addresses =>
-        {
-            known
-        }
+    let same = last.addresses == addresses;
+    let remembered = match (&decision.home, last.grounds) {
+        (Home::Nowhere | Home::Uncertain(_), Grounds::Known(known)) if same => known,
         (
             Home::Nowhere | Home::Pool(_) | Home::Uncertain(_),
             Grounds::Known(_) | Grounds::Unknown,
@@ -161,7 +167,7 @@ fn decide_allocated<'a>(
             return decision;
         }
     };
-    decision.grounds = last.clone();
+    decision.grounds = last.grounds.clone();
     if decision.winner().is_none() {
         // The addresses lost their pool, by deletion or by a rejection: the advertisements that
         // were for it go on, on every node alike.
@@ -310,7 +316,6 @@ impl<'a> Decision<'a> {
         match (&self.home, self.winner()) {
             (Home::Nowhere, _) | (Home::Uncertain(_), None) => Grounds::Unknown,
             (Home::Pool(_), _) | (Home::Uncertain(_), Some(_)) => Grounds::Known(KnownGrounds {
-                addresses: self.addresses.to_vec(),
                 advertisements: self.reaching.iter().map(|ad| ad.name.clone()).collect(),
             }),
         }

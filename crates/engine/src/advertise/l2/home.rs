@@ -28,11 +28,9 @@ pub enum Grounds {
     Known(KnownGrounds),
 }
 
-/// The addresses a pool was known for, and how they were advertised.
+/// How a pool's addresses were advertised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownGrounds {
-    /// The addresses.
-    pub(super) addresses: Vec<IpAddr>,
     /// Names of the advertisements that were for the pool.
     pub(super) advertisements: FlatSet<String>,
 }

@@ -161,7 +161,7 @@ fn edit(facts: &mut Facts, pools: &str) {
         }
         None => Event::Delete(ObjectRef::new(Kind::IPAddressPool, "m", pool)),
     });
-    facts.handle(events.collect());
+    facts.handle(events);
 }
 
 fn in_use(facts: &Facts) -> String {
