@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::binary;
+use corten_lab::frame;
 use corten_lab::manifests::{self, Stack};
 use corten_lab::raw::RawSocket;
 use corten_lab::site::Site;
@@ -27,6 +28,12 @@ const GOAL_P99: Duration = Duration::from_millis(1);
 /// Goals for resident memory, in KiB.
 const GOAL_IDLE: u64 = 8 << 10;
 const GOAL_LOADED: u64 = 12 << 10;
+/// Goal for following a change.
+const GOAL_FOLLOWED: Duration = Duration::from_millis(100);
+/// Changes measured.
+const CHANGES: usize = 30;
+/// How long an address that nobody answers for is asked for.
+const SILENT: Duration = Duration::from_millis(20);
 /// Starts measured.
 const STARTS: usize = 20;
 const QUIET: Duration = Duration::from_secs(3);
@@ -52,8 +59,9 @@ fn run() -> Result<bool> {
     println!("corten: {} ({size} KiB)", program.display());
     let memory = memory(&mut tell)?;
     let start = cold_start(&mut tell)?;
+    let following = following(&mut tell)?;
     let latency = latency(&mut tell)?;
-    Ok(memory && start && latency)
+    Ok(memory && start && following && latency)
 }
 
 /// A world of one node on one LAN and a pool that holds every Service, nothing started.
@@ -137,6 +145,68 @@ fn cold_start(tell: &mut Teller) -> Result<bool> {
         figures("first answer", &mut times),
     ]);
     Ok(true)
+}
+
+fn following(tell: &mut Teller) -> Result<bool> {
+    tell.step("From renaming a file into place to the frame that tells the LAN");
+    let mut rows = vec![row(["SERVICES", "p50", "p99", "slowest", "GOAL"])];
+    let mut met = true;
+    for count in [10, 2000, 10_000] {
+        let mut site = small()?;
+        write_services(&site, count, Stack::V4)?;
+        site.manifests.write("change.yaml", &changing(true))?;
+        settled(&mut site)?;
+        let ip = *site
+            .allocations()?
+            .get(CHANGING)
+            .and_then(|ips| ips.first())
+            .context("its address")?;
+        let mut times = Vec::new();
+        for _ in 0..CHANGES {
+            site.manifests.write("change.yaml", &changing(false))?;
+            let client = site.world.client(0)?;
+            let socket = client.socket()?;
+            wait_until("silence", Duration::from_secs(10), || {
+                Ok(client
+                    .time_answer(&socket, ip, SILENT)?
+                    .is_none()
+                    .then_some(()))
+            })?;
+            let socket = client.socket()?;
+            let mut buffer = RawSocket::buffer();
+            let start = Instant::now();
+            site.manifests.write("change.yaml", &changing(true))?;
+            let took = loop {
+                let left = MISSING.saturating_sub(start.elapsed());
+                ensure!(
+                    !left.is_zero(),
+                    "no frame within {MISSING:?}: {}",
+                    site.story()
+                );
+                let heard = socket.receive(&mut buffer, left)?;
+                let claim = heard.and_then(|heard| frame::claim(heard.frame));
+                if claim.is_some_and(|claim| claim.ip == ip) {
+                    break start.elapsed();
+                }
+            };
+            times.push(took);
+        }
+        let mut line = figures(&count.to_string(), &mut times);
+        met &= percentile(&times, 99) <= GOAL_FOLLOWED;
+        line.push(format!("<= {} ms", GOAL_FOLLOWED.as_millis()));
+        rows.push(line);
+    }
+    tell.table(&rows);
+    Ok(met)
+}
+
+/// The Service that changes.
+const CHANGING: &str = "default/changing";
+
+/// Its manifest, with an endpoint that is ready or not.
+fn changing(ready: bool) -> String {
+    let text = manifests::service("changing", Stack::V4, &[], &["node1"]);
+    text.replace("ready: true", &format!("ready: {ready}"))
 }
 
 fn latency(tell: &mut Teller) -> Result<bool> {

@@ -66,7 +66,8 @@ impl Member {
     }
 
     /// Takes a batch, and the ledger's echoes of what it leads to.
-    fn take(&mut self, mut events: Vec<Event>) {
+    fn take(&mut self, events: impl IntoIterator<Item = Event>) {
+        let mut events: Vec<Event> = events.into_iter().collect();
         for _ in 0..50 {
             let changes = self.facts.handle(events);
             let mut assignments = Vec::new();
@@ -92,7 +93,7 @@ impl Member {
                 return;
             }
             match self.directory.record(assignments) {
-                Ok(echo) => events = echo,
+                Ok(echo) => events = echo.collect(),
                 Err(_) => return,
             }
         }
