@@ -230,7 +230,7 @@ impl Directory {
         if let (Subject::Object(object), true) = (&rejection.subject, rejection.place.is_empty())
             && let Some(kept) = self.view.get(&Identity::from(object))
         {
-            located.place = kept.place.to_string();
+            located.place = kept.place();
         }
         located
     }

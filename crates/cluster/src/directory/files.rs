@@ -273,8 +273,9 @@ impl Files {
                 let before = self.files.get(name);
                 let mut before = before.into_iter().flat_map(|file| &file.objects);
                 let objects = &mut file.objects;
+                let shared = Rc::from(name);
                 let mut keep = |placed: Placed| {
-                    let kept = Kept::new(&placed);
+                    let kept = Kept::new(&placed, &shared);
                     objects.push(match before.next() {
                         Some(same) if same.is_same(&kept) => Rc::clone(same),
                         Some(_) | None => Rc::new(kept),
@@ -294,13 +295,13 @@ impl Files {
 
     /// Reads the file of an object again for its text; whether it still says the same.
     pub(crate) fn restore(&self, kept: &Kept) -> bool {
-        let name = kept.place.rsplit_once(':').map_or("", |(name, _)| name);
+        let name = kept.file();
         let Ok(bytes) = read::read_bytes(&self.directory.join(name), read::MAX_FILE) else {
             return false;
         };
-        let mut found = false;
+        let (mut found, file) = (false, Rc::from(name));
         read::read_each(name, &bytes, &mut |placed: Placed| {
-            let again = Kept::new(&placed);
+            let again = Kept::new(&placed, &file);
             if again.is_same(kept) {
                 kept.restore(&again);
                 found = true;

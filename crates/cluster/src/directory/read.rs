@@ -40,6 +40,13 @@ pub struct Placed {
     pub object: Object,
     /// Where: `pools.yaml:14`.
     pub place: String,
+    /// The line of it.
+    pub(crate) line: u32,
+}
+
+/// Where something was read: `pools.yaml:14`.
+pub(crate) fn place(file: &str, line: u32) -> String {
+    format!("{file}:{line}")
 }
 
 /// Something odd that keeps nothing from working.
@@ -321,9 +328,15 @@ impl Reader<'_> {
         }
     }
 
-    fn place(&self, line: u64) -> String {
+    /// The line of the file, from one of the document.
+    fn line(&self, line: u64) -> u32 {
         let line = self.document.line + line.max(1) - 1;
-        format!("{}:{line}", self.name)
+        // A file of at most 16 MiB has fewer.
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
+    fn place(&self, line: u64) -> String {
+        place(self.name, self.line(line))
     }
 
     fn reject(&mut self, subject: Subject, field: &str, cause: &str, line: u64) {
@@ -435,11 +448,12 @@ impl Reader<'_> {
         self.unknown_fields(&object_ref, unknown);
         match object {
             Ok(object) => {
-                let place = self.place(node.line);
+                let line = self.line(node.line);
                 self.out.objects.push(Placed {
                     object_ref,
                     object,
-                    place,
+                    place: place(self.name, line),
+                    line,
                 });
             }
             Err(DecodeError { field, line, cause }) => {

@@ -26,8 +26,9 @@ pub(crate) struct Kept {
     pub(crate) identity: Identity,
     /// The Service an EndpointSlice belongs to.
     slice_of: Option<ServiceKey>,
-    /// Where it was read.
-    pub(crate) place: Box<str>,
+    /// The file it was read from, and the line.
+    file: Rc<str>,
+    line: u32,
     /// What few objects have.
     rare: Option<Box<Rare>>,
     /// The first half of the SHA-256 of its text.
@@ -49,12 +50,13 @@ struct Rare {
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.object_ref(), self.place)
+        write!(f, "{} at {}", self.object_ref(), self.place())
     }
 }
 
 impl Kept {
-    pub(crate) fn new(placed: &Placed) -> Self {
+    /// The object of `placed`, read from `file`.
+    pub(crate) fn new(placed: &Placed, file: &Rc<str>) -> Self {
         let object_ref = &placed.object_ref;
         let identity = Identity::from(object_ref);
         let (mut slice_of, mut rare) = (None, Rare::default());
@@ -77,7 +79,8 @@ impl Kept {
         Self {
             identity,
             slice_of,
-            place: placed.place.as_str().into(),
+            file: Rc::clone(file),
+            line: placed.line,
             rare: (rare != Rare::default()).then(|| Box::new(rare)),
             digest,
             text: Cell::new(Some(text.into())),
@@ -106,6 +109,16 @@ impl Kept {
         self.slice_of.as_ref()
     }
 
+    /// Name of the file it was read from.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Where it was read: `pools.yaml:14`.
+    pub(crate) fn place(&self) -> String {
+        read::place(&self.file, self.line)
+    }
+
     /// A Service's health annotation.
     pub(crate) fn health(&self) -> Option<&str> {
         self.rare.as_ref()?.health.as_deref()
@@ -118,7 +131,7 @@ impl Kept {
 
     /// Whether both are the same, read at the same place.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.says_same(other) && self.place == other.place
+        self.says_same(other) && (&self.file, self.line) == (&other.file, other.line)
     }
 
     /// Whether both say the same; where they say it doesn't matter.
@@ -284,8 +297,8 @@ impl View {
                 match found.get(&kept.identity) {
                     Some(first) => self.rejections.push(read::duplicate(
                         &kept.object_ref(),
-                        &kept.place,
-                        &first.place,
+                        &kept.place(),
+                        &first.place(),
                     )),
                     None => {
                         found.insert(kept.identity.clone(), Rc::clone(kept));

@@ -381,11 +381,9 @@ impl<'a> Case<'a> {
 
     /// Whether what stands in the way may vanish once every pool can be read.
     fn is_doubtful(&self, reason: &AllocationReason) -> bool {
-        let unknown = matches!(
-            reason,
-            AllocationReason::PoolRejected { .. }
-                | AllocationReason::Refused(Refusal::UnknownPool { .. })
-        );
+        let hidden = |refusal: &Refusal| matches!(refusal, Refusal::UnknownPool { .. });
+        let unknown = matches!(reason, AllocationReason::PoolRejected { .. })
+            || matches!(reason, AllocationReason::Refused(refusal) if hidden(refusal));
         unknown && self.doubts.pools != Coverage::Complete
     }
 

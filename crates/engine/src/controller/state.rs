@@ -144,7 +144,7 @@ pub enum AllocationReason {
         addresses: Vec<IpAddr>,
     },
     /// No pool gives what it asks for.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 impl fmt::Display for AllocationReason {
@@ -186,6 +186,6 @@ impl fmt::Display for AllocationReason {
 
 impl From<Refusal> for AllocationReason {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(Box::new(refusal))
     }
 }
