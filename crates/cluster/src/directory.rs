@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use thiserror::Error;
 use tokio::time::Instant;
-use view::{Absent, Difference, View};
+use view::{Absent, Difference, Kept, View};
 use watch::Watch;
 
 /// Name of the lock in the state directory.
@@ -324,8 +324,7 @@ impl Directory {
 
     /// Allocations of Services that can't be seen now.
     fn hidden(&self) -> impl Iterator<Item = (&ServiceKey, &Assignment)> {
-        let allocations = self.keeper.allocations();
-        allocations.filter(|(key, _)| !self.view.has_service(key))
+        self.view.without(self.keeper.allocations())
     }
 
     /// Turns a difference, and what changed in the ledger and in health, into events.
@@ -379,10 +378,17 @@ impl Directory {
     }
 
     fn objects_to_say(&self, changed: &BTreeSet<Identity>, before: &Overlay) -> Vec<Said> {
+        let object = |kept: &Rc<Kept>| Said::Object(Rc::clone(kept));
+        if self.overlay.has_same_allocations(before) {
+            let changed = changed
+                .iter()
+                .filter_map(|identity| self.view.get(identity));
+            return changed.map(object).collect();
+        }
         let mut said = Vec::new();
         for kept in self.view.objects() {
             if changed.contains(&kept.identity) {
-                said.push(Said::Object(Rc::clone(kept)));
+                said.push(object(kept));
             } else if kept.identity.kind() == Kind::Service && self.overlay.differs(before, kept) {
                 said.push(Said::Allocation(Rc::clone(kept)));
             }

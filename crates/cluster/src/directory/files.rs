@@ -67,7 +67,7 @@ fn ago(span: Duration) -> (i64, i64) {
 pub(crate) struct File {
     stamp: Option<Stamp>,
     fresh: bool,
-    /// Its objects.
+    /// Its objects, in the order of their identities.
     pub(crate) objects: Vec<Rc<Kept>>,
     /// What couldn't be read of it.
     pub(crate) rejections: Vec<Rejection>,
@@ -271,17 +271,19 @@ impl Files {
                 // The view shares what was read before; equal objects beside it would take as much
                 // again.
                 let before = self.files.get(name);
-                let mut before = before.into_iter().flat_map(|file| &file.objects);
+                let before = before.map_or(&[][..], |file| &file.objects);
                 let objects = &mut file.objects;
                 let shared = Rc::from(name);
                 let mut keep = |placed: Placed| {
                     let kept = Kept::new(&placed, &shared);
-                    objects.push(match before.next() {
+                    let at = before.binary_search_by(|b| b.identity.cmp(&kept.identity));
+                    objects.push(match at.ok().and_then(|at| before.get(at)) {
                         Some(same) if same.is_same(&kept) => Rc::clone(same),
                         Some(_) | None => Rc::new(kept),
                     });
                 };
                 let result = read::read_each(name, &bytes, &mut keep);
+                file.objects.sort_by(|a, b| a.identity.cmp(&b.identity));
                 file.objects.shrink_to_fit();
                 file.rejections = result.rejections;
                 file.warnings = result.warnings;

@@ -62,6 +62,15 @@ impl Overlay {
         })
     }
 
+    /// Whether `before` said the same of every Service, as far as can be told at once.
+    pub(crate) fn has_same_allocations(&self, before: &Self) -> bool {
+        let same = match (&self.ledger, &before.ledger) {
+            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        same && self.pins == before.pins
+    }
+
     /// Whether `before` said that a Service has something else.
     pub(crate) fn differs(&self, before: &Self, service: &Kept) -> bool {
         let Some(key) = service.service() else {

@@ -13,7 +13,7 @@ use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -242,70 +242,80 @@ pub(crate) enum Absent {
 }
 
 impl View {
-    /// Takes over what the files say now.
+    /// Takes over what the files say now. Linear in the number of objects.
     pub(crate) fn update(&mut self, files: &Files, absent: Absent) -> Difference {
-        let mut found = self.find(files);
+        let found = self.find(files);
         self.lacking = false;
         let rejected: BTreeSet<Identity> = self.rejections.iter().filter_map(named).collect();
         let mut difference = Difference::default();
         let mut objects = Vec::with_capacity(found.len());
-        for old in std::mem::take(&mut self.objects) {
-            let Some(new) = found.remove(&old.identity) else {
-                if absent == Absent::Unknown || rejected.contains(&old.identity) {
-                    objects.push(old);
-                } else {
-                    difference.deleted.push(old.object_ref());
-                }
-                continue;
-            };
-            if new.says_same(&old) {
-                new.text.take();
-                objects.push(new);
-            } else if !Self::can_say(&new, files) {
-                self.lacking = true;
+        let mut before = std::mem::take(&mut self.objects).into_iter().peekable();
+        let gone = |old: Rc<Kept>, objects: &mut Vec<_>, difference: &mut Difference| {
+            if absent == Absent::Unknown || rejected.contains(&old.identity) {
                 objects.push(old);
             } else {
-                let before = old.object_ref();
-                if new.object_ref() != before {
-                    difference.deleted.push(before);
-                }
-                difference.applied.insert(new.identity.clone());
-                objects.push(new);
+                difference.deleted.push(old.object_ref());
             }
-        }
-        for (identity, new) in found {
-            if Self::can_say(&new, files) {
-                difference.applied.insert(identity);
-                objects.push(new);
-            } else {
-                self.lacking = true;
+        };
+        for new in found {
+            while let Some(old) = before.next_if(|old| old.identity < new.identity) {
+                gone(old, &mut objects, &mut difference);
             }
+            let old = before.next_if(|old| old.identity == new.identity);
+            objects.extend(self.follow(old, new, files, &mut difference));
         }
-        objects.sort_by(|a, b| a.identity.cmp(&b.identity));
+        for old in before {
+            gone(old, &mut objects, &mut difference);
+        }
         objects.shrink_to_fit();
         self.objects = objects;
         difference
     }
 
-    /// What the files say now, and what they say twice.
-    fn find(&mut self, files: &Files) -> BTreeMap<Identity, Rc<Kept>> {
-        let mut found: BTreeMap<Identity, Rc<Kept>> = BTreeMap::new();
-        self.rejections = files.unlisted.iter().cloned().collect();
-        for file in files.files.values() {
-            self.rejections.extend(file.rejections.iter().cloned());
-            for kept in &file.objects {
-                match found.get(&kept.identity) {
-                    Some(first) => self.rejections.push(read::duplicate(
-                        &kept.object_ref(),
-                        &kept.place(),
-                        &first.place(),
-                    )),
-                    None => {
-                        found.insert(kept.identity.clone(), Rc::clone(kept));
-                    }
-                }
-            }
+    /// The object to be in use in place of `old`, if any is.
+    fn follow(
+        &mut self,
+        old: Option<Rc<Kept>>,
+        new: Rc<Kept>,
+        files: &Files,
+        difference: &mut Difference,
+    ) -> Option<Rc<Kept>> {
+        if old.as_ref().is_some_and(|old| new.says_same(old)) {
+            new.text.take();
+            return Some(new);
         }
+        if !Self::can_say(&new, files) {
+            self.lacking = true;
+            return old;
+        }
+        if let Some(before) = old.map(|old| old.object_ref())
+            && before != new.object_ref()
+        {
+            difference.deleted.push(before);
+        }
+        difference.applied.insert(new.identity.clone());
+        Some(new)
+    }
+
+    /// What the files say now, in the order of identities; what they say twice is rejected.
+    fn find(&mut self, files: &Files) -> Vec<Rc<Kept>> {
+        self.rejections = files.unlisted.iter().cloned().collect();
+        let all = files.files.values();
+        let mut found: Vec<Rc<Kept>> = all.clone().flat_map(|f| &f.objects).cloned().collect();
+        for file in all {
+            self.rejections.extend(file.rejections.iter().cloned());
+        }
+        // The objects of each file are sorted already, and the first file's stay in front.
+        found.sort_by(|a, b| a.identity.cmp(&b.identity));
+        found.dedup_by(|second, first| {
+            let twice = second.identity == first.identity;
+            if twice {
+                let (object, place) = (second.object_ref(), second.place());
+                let duplicate = read::duplicate(&object, &place, &first.place());
+                self.rejections.push(duplicate);
+            }
+            twice
+        });
         found
     }
 
@@ -315,20 +325,33 @@ impl View {
         kept.has_text() || files.restore(kept)
     }
 
+    /// The Services of `keys` that aren't in use; `keys` are in order.
+    pub(crate) fn without<'a, T>(
+        &self,
+        keys: impl Iterator<Item = (&'a ServiceKey, T)>,
+    ) -> impl Iterator<Item = (&'a ServiceKey, T)> {
+        let is_service = |kept: &&Rc<Kept>| kept.identity.kind() == Kind::Service;
+        let mut services = self.objects().filter(is_service).peekable();
+        keys.filter(move |(key, _)| {
+            let wanted = (key.namespace(), key.name());
+            let name = |kept: &Rc<Kept>| {
+                let identity = &kept.identity;
+                (identity.namespace(), identity.name()).cmp(&wanted)
+            };
+            while services.next_if(|kept| name(kept).is_lt()).is_some() {}
+            !services.peek().is_some_and(|kept| name(kept).is_eq())
+        })
+    }
+
     /// Every object in use, in the order of their identities.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Rc<Kept>> {
         self.objects.iter()
     }
 
     /// The object in use of this identity.
-    pub(crate) fn get(&self, identity: &Identity) -> Option<&Kept> {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<&Rc<Kept>> {
         let at = self.objects.binary_search_by(|k| k.identity.cmp(identity));
-        self.objects.get(at.ok()?).map(|kept| &**kept)
-    }
-
-    /// Whether a Service is in use.
-    pub(crate) fn has_service(&self, key: &ServiceKey) -> bool {
-        self.get(&service_identity(key)).is_some()
+        self.objects.get(at.ok()?)
     }
 
     /// Whether a pool is in use.
