@@ -4,7 +4,7 @@
 //! in turn with a question the kernel answers for an address it owns: the ratio is the figure,
 //! the microseconds are this machine's.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use corten_lab::corten::binary;
 use corten_lab::frame;
 use corten_lab::manifests::{self, Stack};
@@ -38,6 +38,17 @@ const SILENT: Duration = Duration::from_millis(20);
 const STARTS: usize = 20;
 const QUIET: Duration = Duration::from_secs(3);
 
+/// A bench; whether it reached its goals.
+type Bench = fn(&mut Teller) -> Result<bool>;
+
+/// Every bench by the name it is asked for on the command line; all without one.
+const BENCHES: [(&str, Bench); 4] = [
+    ("memory", memory),
+    ("start", cold_start),
+    ("following", following),
+    ("latency", latency),
+];
+
 fn main() -> ExitCode {
     match stage::enter().and_then(|()| run()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -57,11 +68,19 @@ fn run() -> Result<bool> {
     let program = binary()?;
     let size = std::fs::metadata(&program)?.len() >> 10;
     println!("corten: {} ({size} KiB)", program.display());
-    let memory = memory(&mut tell)?;
-    let start = cold_start(&mut tell)?;
-    let following = following(&mut tell)?;
-    let latency = latency(&mut tell)?;
-    Ok(memory && start && following && latency)
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = wanted.iter().find(|name| !known(name)) {
+        let names: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
+        bail!("no bench {unknown:?}: there are {}", names.join(", "));
+    }
+    let mut met = true;
+    for (name, bench) in BENCHES {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            met &= bench(&mut tell)?;
+        }
+    }
+    Ok(met)
 }
 
 /// A world of one node on one LAN and a pool that holds every Service, nothing started.
