@@ -1,6 +1,6 @@
 //! The manifest files of a directory, each read again only when it changed.
 
-use super::read::{self, Placed, Warning};
+use super::read::{self, Identity, Placed, Warning};
 use super::view::Kept;
 use corten_engine::rejection::{Rejection, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,21 +295,28 @@ impl Files {
         file
     }
 
-    /// Reads the file of an object again for its text; whether it still says the same.
-    pub(crate) fn restore(&self, kept: &Kept) -> bool {
-        let name = kept.file();
-        let Ok(bytes) = read::read_bytes(&self.directory.join(name), read::MAX_FILE) else {
-            return false;
-        };
-        let (mut found, file) = (false, Rc::from(name));
-        read::read_each(name, &bytes, &mut |placed: Placed| {
-            let again = Kept::new(&placed, &file);
-            if again.is_same(kept) {
-                kept.restore(&again);
-                found = true;
-            }
-        });
-        found
+    /// Reads the files of `lost` objects again for their texts, each file once. An object whose
+    /// file says something else by now gets none.
+    pub(crate) fn restore<'a>(&self, lost: impl Iterator<Item = &'a Rc<Kept>>) {
+        let mut by_file: BTreeMap<&str, BTreeMap<&Identity, &Kept>> = BTreeMap::new();
+        for kept in lost {
+            let of_file = by_file.entry(kept.file()).or_default();
+            of_file.insert(&kept.identity, kept);
+        }
+        for (name, lost) in by_file {
+            let Ok(bytes) = read::read_bytes(&self.directory.join(name), read::MAX_FILE) else {
+                continue;
+            };
+            let file = Rc::from(name);
+            read::read_each(name, &bytes, &mut |placed: Placed| {
+                let again = Kept::new(&placed, &file);
+                if let Some(kept) = lost.get(&again.identity)
+                    && again.is_same(kept)
+                {
+                    kept.restore(&again);
+                }
+            });
+        }
     }
 
     /// Whether everything that may hold an object could be read.

@@ -19,8 +19,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 /// What is kept of an object: enough to tell whether it changed, and to say what the ledger and
-/// health checks say of it. Its text goes when it is said; typed or as text it would be the
-/// largest part of the process's memory.
+/// health checks say of it. Its text goes when it is said, and stays where another document hides
+/// it; typed or as text it would be the largest part of the process's memory.
 pub(crate) struct Kept {
     /// Which object.
     pub(crate) identity: Identity,
@@ -245,27 +245,35 @@ impl View {
     /// Takes over what the files say now. Linear in the number of objects.
     pub(crate) fn update(&mut self, files: &Files, absent: Absent) -> Difference {
         let found = self.find(files);
-        self.lacking = false;
         let rejected: BTreeSet<Identity> = self.rejections.iter().filter_map(named).collect();
-        let mut difference = Difference::default();
-        let mut objects = Vec::with_capacity(found.len());
-        let mut before = std::mem::take(&mut self.objects).into_iter().peekable();
-        let gone = |old: Rc<Kept>, objects: &mut Vec<_>, difference: &mut Difference| {
-            if absent == Absent::Unknown || rejected.contains(&old.identity) {
-                objects.push(old);
-            } else {
-                difference.deleted.push(old.object_ref());
+        let changes = pair(std::mem::take(&mut self.objects), found);
+        // Said before, and then hidden by another document: only its file knows it still.
+        let is_lost = |change: &&Change| match change {
+            (old, Some(new)) => {
+                !new.has_text() && !old.as_ref().is_some_and(|old| new.says_same(old))
             }
+            (_, None) => false,
         };
-        for new in found {
-            while let Some(old) = before.next_if(|old| old.identity < new.identity) {
-                gone(old, &mut objects, &mut difference);
-            }
-            let old = before.next_if(|old| old.identity == new.identity);
-            objects.extend(self.follow(old, new, files, &mut difference));
-        }
-        for old in before {
-            gone(old, &mut objects, &mut difference);
+        let lost = changes.iter().filter(is_lost);
+        files.restore(lost.filter_map(|(_, new)| new.as_ref()));
+        self.lacking = false;
+        let mut difference = Difference::default();
+        let mut objects = Vec::with_capacity(changes.len());
+        for (old, new) in changes {
+            let kept = match (old, new) {
+                (old, Some(new)) => self.follow(old, new, &mut difference),
+                (Some(old), None)
+                    if absent == Absent::Unknown || rejected.contains(&old.identity) =>
+                {
+                    Some(old)
+                }
+                (old, None) => {
+                    let gone = old.map(|old| old.object_ref());
+                    difference.deleted.extend(gone);
+                    None
+                }
+            };
+            objects.extend(kept);
         }
         objects.shrink_to_fit();
         self.objects = objects;
@@ -277,15 +285,20 @@ impl View {
         &mut self,
         old: Option<Rc<Kept>>,
         new: Rc<Kept>,
-        files: &Files,
         difference: &mut Difference,
     ) -> Option<Rc<Kept>> {
         if old.as_ref().is_some_and(|old| new.says_same(old)) {
             new.text.take();
             return Some(new);
         }
-        if !Self::can_say(&new, files) {
+        if !new.has_text() {
             self.lacking = true;
+            self.rejections.push(Rejection {
+                subject: Subject::Object(new.object_ref()),
+                field: String::new(),
+                cause: "its file can't be read again as it was; it is used once it can".to_owned(),
+                place: new.place(),
+            });
             return old;
         }
         if let Some(before) = old.map(|old| old.object_ref())
@@ -317,12 +330,6 @@ impl View {
             twice
         });
         found
-    }
-
-    /// Whether an object can be said. One that was said before, and then hidden by another
-    /// document, is read again; if its file has changed meanwhile, it is not to be believed yet.
-    fn can_say(kept: &Kept, files: &Files) -> bool {
-        kept.has_text() || files.restore(kept)
     }
 
     /// The Services of `keys` that aren't in use; `keys` are in order.
@@ -368,6 +375,24 @@ impl View {
             .filter_map(named)
             .any(|named| named == identity)
     }
+}
+
+/// An object in use, and what the files say in its place.
+type Change = (Option<Rc<Kept>>, Option<Rc<Kept>>);
+
+/// Puts together what was in use and what was found, both in the order of identities.
+fn pair(before: Vec<Rc<Kept>>, found: Vec<Rc<Kept>>) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::with_capacity(found.len());
+    let mut before = before.into_iter().peekable();
+    for new in found {
+        while let Some(old) = before.next_if(|old| old.identity < new.identity) {
+            changes.push((Some(old), None));
+        }
+        let old = before.next_if(|old| old.identity == new.identity);
+        changes.push((old, Some(new)));
+    }
+    changes.extend(before.map(|old| (Some(old), None)));
+    changes
 }
 
 fn named(rejection: &Rejection) -> Option<Identity> {

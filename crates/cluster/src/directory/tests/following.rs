@@ -292,7 +292,36 @@ fn an_object_whose_file_changed_meanwhile_is_not_believed_yet() {
     host.write("b.yaml", "apiVersion: metallb.io/v1beta1\nkind: IPAddr");
     let difference = view.update(&files, Absent::Deleted);
     assert!(view.lacking && applied(&difference) == 0 && difference.deleted.is_empty());
+    let told = view.rejections.iter().map(ToString::to_string);
+    let told: Vec<_> = told.filter(|r| r.contains("read again")).collect();
+    assert!(told[0].contains("IPAddressPool default/a"), "{told:?}");
     host.write("b.yaml", &pool("a"));
     let difference = view.update(&files, Absent::Deleted);
     assert!(!view.lacking && applied(&difference) == 1, "{difference:?}");
+    assert!(view.rejections.is_empty());
+}
+
+/// A file of so many objects is read once for all of them: once for each would take an hour.
+#[test]
+fn many_objects_hidden_together_are_read_again_together() {
+    let all = |port: &str| -> String {
+        let one = |n| service(&format!("s{n}")).replace("port: 80", &format!("port: {port}"));
+        (0..2000).map(|n| one(n) + "---\n").collect()
+    };
+    let host = Host::new(&[("b.yaml", &all("80"))]);
+    let mut files = Files::new(&host.manifests, false);
+    let mut view = View::default();
+    let mut said = |files: &mut Files| {
+        files.look(&Look::everything());
+        let difference = view.update(files, Absent::Deleted);
+        for kept in view.objects() {
+            kept.take_object();
+        }
+        difference.applied.len()
+    };
+    assert_eq!(said(&mut files), 2000);
+    host.write("a.yaml", &all("81"));
+    assert_eq!(said(&mut files), 2000);
+    std::fs::remove_file(host.path("a.yaml")).unwrap();
+    assert_eq!(said(&mut files), 2000);
 }
