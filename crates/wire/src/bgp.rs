@@ -10,7 +10,9 @@ mod bytes;
 mod capability;
 mod community;
 mod family;
+pub mod fsm;
 pub mod iana;
+mod jitter;
 mod message;
 mod notification;
 mod open;
@@ -26,6 +28,7 @@ pub use capability::{
 };
 pub use community::{Community, ExtendedCommunity, LargeCommunity};
 pub use family::{AfiSafi, Families, Family};
+pub use fsm::State;
 pub use message::{
     DecodeError, Frame, Framer, HEADER_LEN, HeaderError, MAX_EXTENDED_LEN, MAX_LEN, Message,
     MessageType, Received, TooLong,

@@ -6,6 +6,15 @@ pub(super) mod arbitrary;
 mod codec;
 mod oracle;
 
+/// The virtual clock's start; the only look at a clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Instant has no other constructor"
+)]
+pub(super) fn start() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 pub(super) fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
