@@ -253,6 +253,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The type of a whole message.
+    pub(super) fn kind_of(bytes: &[u8]) -> Option<MessageType> {
+        bytes.get(18).and_then(|&code| MessageType::from_code(code))
+    }
+
     /// The type.
     pub fn kind(&self) -> MessageType {
         self.kind

@@ -56,6 +56,11 @@ impl Prefix {
         Family::of(self.address)
     }
 
+    /// Octets on the wire.
+    pub(super) fn encoded_len(self) -> usize {
+        1 + octets(self.length)
+    }
+
     pub(super) fn encode(self, out: &mut Vec<u8>) {
         out.push(self.length);
         let count = octets(self.length);
