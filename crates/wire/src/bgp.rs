@@ -1,7 +1,8 @@
 //! BGP-4 (RFC 4271 and what [`iana`] names), of a speaker that announces and isn't a router.
 //!
-//! [`Peer`] is the machine, one a peer: it is told when to start, what to announce ([`Routes`]),
-//! and what happens to its connections, and says what to do ([`Output`]). Below it are the state
+//! [`Speaker`] has all peers of a node. [`Peer`] is the machine of one: it is told when to start,
+//! what to announce ([`Routes`]) and what happens to its connections, and says what to do
+//! ([`Output`]). Below it are the state
 //! machine of a connection ([`fsm::Fsm`]), the routes a peer has and shall have, and the codec:
 //! [`Framer`] finds messages in a stream, [`Frame::decode`] reads them, [`Message::encode`] writes
 //! them. Reading is total: every input gives a message or an error that says which NOTIFICATION
@@ -29,6 +30,7 @@ mod refresh;
 mod rib;
 mod ring;
 mod routes;
+mod speaker;
 mod update;
 
 pub use as_path::{AsPath, Segment};
@@ -58,6 +60,7 @@ pub use refresh::{RefreshKind, RouteRefresh};
 pub use rib::{Advertised, Withheld};
 pub use ring::{Direction, Recorded, SNAP_LEN, to_pcap};
 pub use routes::{DEFAULT_LOCAL_PREF, NextHop, Path, Routes};
+pub use speaker::Speaker;
 pub use update::{Decoded, MpNextHop, MpReach, MpUnreach, Update, UpdateContext, UpdateError};
 
 #[cfg(test)]

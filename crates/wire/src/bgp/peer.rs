@@ -22,10 +22,11 @@ pub use status::{LastError, Session};
 use super::counters::Counters;
 use super::family::Family;
 use super::fsm::{Event, Fsm, Settings, State};
-use super::iana::{CEASE_ADMINISTRATIVE_RESET, CEASE_BFD_DOWN};
+use super::iana::{CEASE_ADMINISTRATIVE_RESET, CEASE_BFD_DOWN, CEASE_CONFIGURATION_CHANGE};
 use super::negotiate::Negotiated;
 use super::notification::Notification;
 use super::options::{Dial, PeerOptions, Restart};
+use super::prefix::Prefix;
 use super::received::Heard;
 use super::rib::AdjRibOut;
 use super::ring::Ring;
@@ -89,6 +90,8 @@ pub struct Peer {
     seed: u64,
     main: Slot,
     rival: Option<Slot>,
+    /// Whether it was started last, or stopped.
+    started: bool,
     connections: u64,
     /// What is wanted, whatever has become of it in the [`AdjRibOut`] meanwhile.
     wanted: Option<Arc<Routes>>,
@@ -108,20 +111,21 @@ pub struct Peer {
 impl Peer {
     /// A peer in Idle, not started. The same seed gives the same jitter.
     pub fn new(options: PeerOptions, seed: u64) -> Self {
-        let settings = Settings {
-            connect_retry: options.connect_retry,
-            delay_open: options.delay_open,
-            passive: options.dial == Dial::Passive,
-            restarts: true,
-        };
+        Self::numbered(options, seed, 0)
+    }
+
+    /// The same, whose connections are numbered from here on, for them not to be taken for those
+    /// of a peer that had its name before.
+    pub(super) fn numbered(options: PeerOptions, seed: u64, connections: u64) -> Self {
         Self {
             seed,
             main: Slot {
-                fsm: Fsm::new(settings, seed),
+                fsm: Fsm::new(settings(&options), seed),
                 connection: None,
             },
             rival: None,
-            connections: 0,
+            started: false,
+            connections,
             wanted: None,
             rib: AdjRibOut::new(),
             leaving: Leaving::No,
@@ -144,6 +148,7 @@ impl Peer {
 
     /// Starts, also again after a stop or while leaving.
     pub fn handle_start(&mut self, now: Instant) {
+        self.started = true;
         self.stay();
         let event = match self.options.dial {
             Dial::Active => Event::AutomaticStart,
@@ -151,6 +156,26 @@ impl Peer {
         };
         self.step(Side::Main, event, "", now);
         self.pump(now);
+    }
+
+    /// Another configuration: if it differs, the session ends with Cease/Other Configuration
+    /// Change, and a started peer starts again at once.
+    pub fn handle_options(&mut self, options: PeerOptions, now: Instant) {
+        if options == self.options {
+            return;
+        }
+        let cease = Notification::cease(CEASE_CONFIGURATION_CHANGE);
+        for side in [Side::Rival, Side::Main] {
+            let event = Event::ManualStop(Some(cease.clone()));
+            self.step(side, event, "another configuration", now);
+        }
+        self.main.fsm = Fsm::new(settings(&options), self.seed);
+        self.ring.resize(options.ring);
+        self.restarted &= matches!(options.restart, Restart::Keep { .. });
+        self.options = options;
+        if self.started {
+            self.handle_start(now);
+        }
     }
 
     /// Ends the session and starts again, after the back-off; the peer is told `text`.
@@ -174,9 +199,23 @@ impl Peer {
     /// The table the peer shall have, from the first call on: before that no End-of-RIB is sent,
     /// and a peer that kept routes over our restart goes on keeping them.
     pub fn handle_routes(&mut self, routes: Arc<Routes>, now: Instant) {
+        self.change_routes(routes, None, now);
+    }
+
+    /// The table the peer shall have, with what has changed since the last one where the caller
+    /// knows.
+    pub(super) fn change_routes(
+        &mut self,
+        routes: Arc<Routes>,
+        changed: Option<&[Prefix]>,
+        now: Instant,
+    ) {
         self.wanted = Some(Arc::clone(&routes));
         match self.leaving {
-            Leaving::No => self.rib.set(routes),
+            Leaving::No => match changed {
+                Some(changed) => self.rib.set_changed(routes, changed),
+                None => self.rib.set(routes),
+            },
             Leaving::Saying { .. } => self.rib.set(Arc::new(super::routes::leaving(&routes))),
             Leaving::Withdrawing { .. } | Leaving::Left => return,
         }
@@ -300,6 +339,15 @@ impl Peer {
         let rival = self.rival.as_ref().and_then(|rival| rival.fsm.next());
         let deadlines = [self.main.fsm.next(), rival, self.leaving.deadline()];
         deadlines.into_iter().flatten().min()
+    }
+}
+
+fn settings(options: &PeerOptions) -> Settings {
+    Settings {
+        connect_retry: options.connect_retry,
+        delay_open: options.delay_open,
+        passive: options.dial == Dial::Passive,
+        restarts: true,
     }
 }
 

@@ -101,15 +101,24 @@ impl AdjRibOut {
 
     /// Wants another table.
     pub(super) fn set(&mut self, new: Arc<Routes>) {
+        let same = matches!(&self.desired, Desired::Known(old) if Arc::ptr_eq(old, &new));
+        let changed = match (&self.desired, &self.sending) {
+            (Desired::Known(old), Some(_)) if !same => routes::changed(old, &new),
+            (Desired::Unknown, Some(_)) => new.keys().copied().collect(),
+            (Desired::Known(_) | Desired::Unknown, _) => Vec::new(),
+        };
+        self.set_changed(new, &changed);
+    }
+
+    /// Wants another table, of which others have found what changed.
+    pub(super) fn set_changed(&mut self, new: Arc<Routes>, changed: &[Prefix]) {
         let old = match std::mem::replace(&mut self.desired, Desired::Known(Arc::clone(&new))) {
             Desired::Known(old) => old,
             Desired::Unknown => Arc::default(),
         };
-        if let Some(sending) = &mut self.sending
-            && !Arc::ptr_eq(&old, &new)
-        {
-            for prefix in routes::changed(&old, &new) {
-                sending.change(prefix, old.get(&prefix), new.get(&prefix));
+        if let Some(sending) = &mut self.sending {
+            for prefix in changed {
+                sending.change(*prefix, old.get(prefix), new.get(prefix));
             }
         }
         self.settle();

@@ -63,6 +63,16 @@ impl Ring {
     pub(super) fn push(&mut self, message: Recorded) {
         self.octets += message.bytes.len();
         self.messages.push_back(message);
+        self.shrink();
+    }
+
+    /// Keeps another number.
+    pub(super) fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         while self.messages.len() > self.capacity || self.octets > RING_LEN {
             let keepalive = |one: &Recorded| one.bytes.get(18) == Some(&MESSAGE_KEEPALIVE);
             let oldest = self.messages.iter().position(keepalive).unwrap_or(0);

@@ -29,10 +29,12 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// The next hop for IPv4 traffic.
-    fn next_hop_ipv4(&self) -> Option<Ipv4Addr> {
+    /// The next hop for IPv4 traffic; on an unnumbered link, whose other end may well have no
+    /// IPv4 address, none where an IPv6 one will do.
+    fn next_hop_ipv4(&self, extended: bool) -> Option<Ipv4Addr> {
         match self.local.ip() {
             IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(ip) if extended && ip.is_unicast_link_local() => None,
             IpAddr::V6(_) => self.ipv4,
         }
     }
@@ -98,7 +100,7 @@ impl Connection {
             external: negotiated.external,
             four_octet_as: negotiated.four_octet_as,
             extended_next_hop: negotiated.extended_next_hop,
-            ipv4: ends.next_hop_ipv4(),
+            ipv4: ends.next_hop_ipv4(negotiated.extended_next_hop),
             ipv6: ends.next_hop_ipv6(),
             role: options.role.role(),
             limit: negotiated.limit(),

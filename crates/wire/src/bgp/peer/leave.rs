@@ -70,6 +70,7 @@ impl Peer {
     }
 
     fn stop(&mut self, how: &Stop, now: Instant) {
+        self.started = false;
         let kept = self
             .session()
             .is_some_and(|session| session.negotiated.kept);

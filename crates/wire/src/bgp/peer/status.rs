@@ -9,6 +9,8 @@ use crate::bgp::prefix::Prefix;
 use crate::bgp::received::Count;
 use crate::bgp::rib::Advertised;
 use crate::bgp::ring::Recorded;
+use crate::bgp::routes::Routes;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The last thing that went wrong.
@@ -35,6 +37,11 @@ impl Peer {
     /// What it is configured with.
     pub fn options(&self) -> &PeerOptions {
         &self.options
+    }
+
+    /// The table that is wanted; `None` until there was one.
+    pub fn routes(&self) -> Option<&Arc<Routes>> {
+        self.wanted.as_ref()
     }
 
     /// The state; of two connections that of the one that is further.

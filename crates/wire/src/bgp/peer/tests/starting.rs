@@ -217,6 +217,8 @@ fn delay_open_waits_for_the_peers_open() {
 fn unnumbered_sessions_carry_ipv4_over_link_local_addresses() {
     let mut net = Net::external();
     net.ends = [ends("fe80::1", "fe80::2"), ends("fe80::2", "fe80::1")];
+    // The other end of the link needs no IPv4 address, even if this one has one.
+    net.ends[A].ipv4 = Some([10, 0, 0, 1].into());
     net.peers[A].handle_routes(table(&["192.0.2.1/32", "2001:db8::1/128"]), net.now);
     net.start();
     net.expect_up();
@@ -261,4 +263,52 @@ fn both_families_of_a_dual_stack_session_have_their_next_hop() {
         hops,
         ["10.0.0.1", "Ipv6WithLinkLocal(2001:db8::1, fe80::1)"]
     );
+}
+
+#[test]
+fn ipv4_over_a_numbered_ipv6_session_goes_to_the_interface() {
+    let mut net = Net::external();
+    net.ends = [
+        ends("2001:db8::1", "2001:db8::2"),
+        ends("2001:db8::2", "2001:db8::1"),
+    ];
+    net.ends[A].ipv4 = Some([10, 0, 0, 1].into());
+    net.peers[A].handle_routes(table(&["192.0.2.1/32"]), net.now);
+    net.start();
+    let attributes = &heard(&net.said[A])[&prefix("192.0.2.1/32")];
+    assert_eq!(attributes.next_hop, Some([10, 0, 0, 1].into()));
+}
+
+#[test]
+fn another_configuration_starts_again_at_once() {
+    let mut net = Net::external();
+    net.peers[A].handle_routes(table(&["192.0.2.1/32"]), net.now);
+    net.start();
+    let same = net.peers[A].options().clone();
+    net.peers[A].handle_options(same.clone(), net.now);
+    net.settle();
+    assert_eq!(net.peers[A].counters().lost, 0, "the same is no change");
+    net.seconds(40);
+    let other = PeerOptions {
+        hold_time: Duration::from_secs(9),
+        ..same
+    };
+    net.peers[A].handle_options(other.clone(), net.now);
+    net.settle();
+    assert_eq!(
+        net.last_error(B),
+        "received Cease/Other Configuration Change"
+    );
+    net.seconds(1);
+    net.expect_up();
+    assert_eq!(
+        net.peers[A].session().unwrap().negotiated.hold_time,
+        other.hold_time
+    );
+    assert_eq!(net.peers[A].announced(), 1);
+    // One that was stopped stays so.
+    net.peers[A].handle_stop(&Stop::Deconfigured, net.now);
+    net.peers[A].handle_options(PeerOptions { ring: 1, ..other }, net.now);
+    net.seconds(100);
+    assert_eq!(net.peers[A].state(), State::Idle);
 }
