@@ -16,7 +16,7 @@ use corten_engine::ip::Family;
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::Kind;
-use corten_engine::speaker::{Input, Speaker, SpeakerOptions};
+use corten_engine::speaker::{BgpDriver, Input, Speaker, SpeakerOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -139,6 +139,7 @@ fn speaker(facts: &Facts) -> Speaker {
         node: name(0),
         class: Class::Default,
         ignore_exclude_lb: false,
+        bgp: BgpDriver::Absent,
     });
     let up = LinkState {
         arp: true,

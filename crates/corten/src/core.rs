@@ -12,7 +12,7 @@ use corten_engine::event::{Assignment, Event, EventRecord, Severity};
 use corten_engine::facts::{Class, Facts, Origin};
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, PoolName, ServiceKey};
-use corten_engine::speaker::{self, Input, Speaker, SpeakerOptions};
+use corten_engine::speaker::{self, BgpDriver, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most events kept for `corten status`.
@@ -66,6 +66,8 @@ impl Core {
             node: NodeName(args.node.clone()),
             class,
             ignore_exclude_lb: args.ignore_exclude_lb,
+            // The process has no BGP driver: what the speaker decides of it is explained only.
+            bgp: BgpDriver::Absent,
         };
         let facts = Facts::new(Origin::Directory);
         let membership = Membership::Disabled;
@@ -171,6 +173,8 @@ impl Core {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 speaker::Action::L2(table) => outcome.table = Some(table),
+                // Nobody here speaks BGP.
+                speaker::Action::Bgp(_) => {}
                 speaker::Action::Emit(record) => emitted.push(record),
             }
         }

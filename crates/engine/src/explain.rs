@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here: every verdict is the [`Decision`] the speaker acts on, rendered.
 
+pub mod bgp;
 mod text;
 
 use crate::advertise::l2::{Decision, Home, LinkState, Reason, Standing, Verdict};
@@ -41,6 +42,8 @@ pub struct Explanation {
     pub advertisements: Vec<AdvertisementReport>,
     /// Interfaces of this node that the advertisements allow or name.
     pub interfaces: Vec<InterfaceReport>,
+    /// What becomes of it over BGP.
+    pub bgp: bgp::Report,
     /// What is rejected now and may concern the Service.
     pub rejections: Vec<Rejection>,
     /// What someone should know beyond that, in sentences.
@@ -161,6 +164,7 @@ pub fn explain(
         nodes: Vec::new(),
         advertisements: Vec::new(),
         interfaces: Vec::new(),
+        bgp: bgp::report(facts, speaker, service),
         rejections: Vec::new(),
         remarks: Vec::new(),
     };
@@ -282,7 +286,13 @@ fn concerns(rejection: &Rejection, service: &Service, pool: &Home) -> bool {
         Kind::Service => object.namespace == *namespace && object.name == *name,
         Kind::EndpointSlice => object.namespace == *namespace,
         Kind::Namespace => object.name == *namespace,
-        Kind::Node | Kind::L2Advertisement => true,
+        Kind::Node
+        | Kind::L2Advertisement
+        | Kind::BGPAdvertisement
+        | Kind::BGPPeer
+        | Kind::BFDProfile
+        | Kind::Community
+        | Kind::Secret => true,
         Kind::IPAddressPool => {
             let named = |pool: &PoolName| pool.as_str() == object.name;
             service.requested_pool.as_ref().is_some_and(named)
@@ -292,10 +302,5 @@ fn concerns(rejection: &Rejection, service: &Service, pool: &Home) -> bool {
                     Home::Nowhere | Home::Uncertain(_) => true,
                 }
         }
-        Kind::BGPAdvertisement
-        | Kind::BGPPeer
-        | Kind::BFDProfile
-        | Kind::Community
-        | Kind::Secret => false,
     }
 }

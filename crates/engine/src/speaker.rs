@@ -1,15 +1,17 @@
-//! The speaker: what this node announces (`spec/metallb.md` §5.1, §5.2).
+//! The speaker: what this node announces (`spec/metallb.md` §5.1, §5.2, §6).
 //!
 //! Invariants: nothing is decided before everything a decision rests on is known (the first full
-//! list of each kind, who is alive, this node's interfaces), so that a start never says that
-//! nothing is announced. A verdict comes from [`decide`] only. The table goes out only when it
-//! changed, and whole.
+//! list of each kind; for layer 2 also who is alive and this node's interfaces), so that a start
+//! never says that nothing is announced. A verdict comes from the two decision functions of
+//! [`crate::advertise`] only. A table goes out only when it changed, and whole.
 
+mod bgp;
 mod board;
 mod report;
 
 pub use crate::advertise::l2::LinkState;
 
+use crate::advertise::bgp::{BgpTable, Decision as BgpDecision, Verdict as BgpVerdict};
 use crate::advertise::l2::{
     Conflict, Decision, Grounds, L2Table, Last, Local, Reason, Situation, Terms, Verdict, decide,
     ready,
@@ -42,6 +44,8 @@ pub enum Input {
 pub enum Action {
     /// The whole layer-2 table, latest wins.
     L2(L2Table),
+    /// The whole BGP table, latest wins.
+    Bgp(BgpTable),
     /// Record an event on a Service.
     Emit(EventRecord),
 }
@@ -55,6 +59,37 @@ pub struct SpeakerOptions {
     pub class: Class,
     /// Whether nodes with the exclude label are candidates all the same (`--ignore-exclude-lb`).
     pub ignore_exclude_lb: bool,
+    /// Whether somebody speaks BGP as the table says.
+    pub bgp: BgpDriver,
+}
+
+/// Whether somebody speaks BGP as the table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BgpDriver {
+    /// Nobody: BGP is decided and explained, but no event and no metric says that it happens.
+    Absent,
+    /// The process's BGP driver.
+    Present,
+}
+
+/// How an address is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// ARP and NDP.
+    Layer2,
+    /// BGP.
+    Bgp,
+}
+
+impl Protocol {
+    /// As in metrics and events (`spec/metallb.md` §5.1).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Layer2 => "layer2",
+            Self::Bgp => "bgp",
+        }
+    }
 }
 
 /// The speaker of one node.
@@ -70,6 +105,7 @@ pub struct Speaker {
     started: bool,
     states: BTreeMap<ServiceKey, Box<State>>,
     board: Board,
+    bgp: bgp::Side,
     events: VecDeque<EventRecord>,
 }
 
@@ -121,12 +157,19 @@ impl Speaker {
             started: false,
             states: BTreeMap::new(),
             board: Board::default(),
+            bgp: bgp::Side::default(),
             events: VecDeque::new(),
         }
     }
 
     /// Takes an input; `facts` are the facts with it applied.
     pub fn handle(&mut self, facts: &Facts, input: Input) {
+        let changes = match &input {
+            Input::Facts(changes) => Some(changes),
+            Input::Membership(_) | Input::Links(_) | Input::Conflicts(_) => None,
+        };
+        self.bgp
+            .handle(facts, &self.options, changes, &mut self.events);
         let scope = self.take(input);
         if self.membership.is_none() || self.links.is_none() || !ready(facts) {
             return;
@@ -148,6 +191,7 @@ impl Speaker {
     /// What is asked for next, if anything; to be called until it isn't.
     pub fn poll_action(&mut self) -> Option<Action> {
         let table = self.board.take_changed().map(Action::L2);
+        let table = table.or_else(|| self.bgp.take_changed().map(Action::Bgp));
         table.or_else(|| {
             let event = self.events.pop_front();
             if event.is_none() {
@@ -158,21 +202,44 @@ impl Speaker {
         })
     }
 
-    /// This node's verdict on every Service; none before the first decision.
+    /// This node's layer-2 verdict on every Service; none before the first decision.
     pub fn verdicts(&self) -> impl Iterator<Item = (&ServiceKey, &Verdict)> {
         self.states.iter().map(|(key, state)| (key, &state.verdict))
     }
 
+    /// This node's BGP verdict on every Service; none before the first decision.
+    pub fn bgp_verdicts(&self) -> impl Iterator<Item = (&ServiceKey, &BgpVerdict)> {
+        self.bgp.verdicts()
+    }
+
+    /// The BGP table as it stands.
+    #[must_use]
+    pub fn bgp_table(&self) -> BgpTable {
+        self.bgp.table()
+    }
+
+    /// BGPPeers that are told of a Service, by name (`ServiceBGPStatus`, `spec/metallb.md` §6.8).
+    #[must_use]
+    pub fn bgp_peers(&self, service: &ServiceKey) -> BTreeSet<&str> {
+        self.bgp.peers_of(service)
+    }
+
     /// What this node announces, Service by Service
     /// (`metallb_speaker_announced{service,protocol,node,ip}`).
-    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, IpAddr)> {
-        self.verdicts().flat_map(|(key, verdict)| {
+    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, Protocol, IpAddr)> {
+        let layer2 = self.verdicts().flat_map(|(key, verdict)| {
             let addresses: &[IpAddr] = match verdict {
                 Verdict::Announce(announcement) => &announcement.addresses,
                 Verdict::Withhold(_) => &[],
             };
-            addresses.iter().map(move |&ip| (key, ip))
-        })
+            addresses.iter().map(move |&ip| (key, Protocol::Layer2, ip))
+        });
+        let spoken = self.options.bgp == BgpDriver::Present;
+        let bgp = self.bgp.verdicts().filter(move |_| spoken);
+        layer2.chain(bgp.flat_map(|(key, verdict)| {
+            let addresses = bgp::addresses(verdict).iter();
+            addresses.map(move |&ip| (key, Protocol::Bgp, ip))
+        }))
     }
 
     /// Whether everything was decided once.
@@ -193,7 +260,20 @@ impl Speaker {
         links.map(|(name, link)| (name.as_str(), *link))
     }
 
-    /// The decision about a Service as it stands; none before membership and interfaces are known.
+    /// Whether somebody speaks BGP as the table says.
+    #[must_use]
+    pub fn bgp_driver(&self) -> BgpDriver {
+        self.options.bgp
+    }
+
+    /// The BGP decision about a Service as it stands.
+    #[must_use]
+    pub fn bgp_decision<'a>(&'a self, facts: &'a Facts, key: &ServiceKey) -> BgpDecision<'a> {
+        self.bgp.decision(facts, &self.options, key)
+    }
+
+    /// The layer-2 decision about a Service as it stands; none before membership and interfaces
+    /// are known.
     #[must_use]
     pub fn decision<'a>(&'a self, facts: &'a Facts, key: &ServiceKey) -> Option<Decision<'a>> {
         let situation = Situation {

@@ -7,7 +7,7 @@ use corten_engine::event::Event;
 use corten_engine::facts::{Class, Facts, Ingress, Origin};
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, ServiceKey};
-use corten_engine::speaker::{self, Input, Speaker, SpeakerOptions};
+use corten_engine::speaker::{self, BgpDriver, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,7 @@ impl Member {
             node: NodeName::from(name),
             class: Class::Default,
             ignore_exclude_lb: false,
+            bgp: BgpDriver::Absent,
         });
         speaker.handle(&facts, Input::Membership(membership.clone()));
         let link = LinkState {

@@ -3,8 +3,9 @@
 use crate::output::printable;
 
 use super::{Explained, Frames, LastAnswer};
+use corten_engine::advertise::bgp::Verdict as BgpVerdict;
 use corten_engine::advertise::l2::{Home, Verdict};
-use corten_engine::explain::{Allocation, Explanation, InterfaceState, NodeReport};
+use corten_engine::explain::{Allocation, Explanation, InterfaceState, NodeReport, bgp};
 use std::fmt;
 
 impl fmt::Display for Explained {
@@ -33,10 +34,37 @@ impl fmt::Display for Explained {
             format!("{}: {state}", i.name)
         });
         section(f, "Interfaces", interfaces)?;
+        bgp(f, &e.bgp)?;
         section(f, "Frames", self.frames.iter().map(ToString::to_string))?;
         section(f, "Rejected", e.rejections.iter().map(ToString::to_string))?;
         section(f, "Remarks", e.remarks.iter().cloned())
     }
+}
+
+/// Nothing if nothing of BGP is configured.
+fn bgp(f: &mut fmt::Formatter<'_>, report: &bgp::Report) -> fmt::Result {
+    let nodes = report.nodes.iter().map(|n| match n.verdict {
+        BgpVerdict::Announce(_) => format!("{}: {}", n.node, n.text),
+        BgpVerdict::Withhold(_) => format!("{}: doesn't announce: {}", n.node, n.text),
+    });
+    section(f, "BGP nodes", nodes)?;
+    let ads = report.advertisements.iter();
+    let ads = ads.map(|ad| format!("{}: {}", ad.name, ad.text));
+    section(f, "BGPAdvertisements", ads)?;
+    let peers = report.peers.iter().flat_map(|peer| {
+        let session = peer.session.as_deref();
+        let head = format!(
+            "{}: {}",
+            peer.peer,
+            session.unwrap_or("not a peer of this node")
+        );
+        let here = session.is_some();
+        let prefixes = peer.prefixes.iter().filter(move |_| here);
+        let prefixes = prefixes.map(|p| format!("  {}: {}", p.prefix, p.text));
+        std::iter::once(head).chain(prefixes)
+    });
+    section(f, "BGPPeers", peers)?;
+    section(f, "BGP remarks", report.remarks.iter().cloned())
 }
 
 fn addresses(f: &mut fmt::Formatter<'_>, e: &Explanation) -> fmt::Result {

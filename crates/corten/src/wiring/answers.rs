@@ -61,15 +61,15 @@ impl FactsSide {
             };
             (*ip, counters)
         });
-        let announced = core
-            .speaker
-            .announced()
-            .map(|(service, ip)| metrics::Announced {
-                service: service.clone(),
-                protocol: "layer2",
-                node: core.speaker.node().clone(),
-                ip,
-            });
+        let announced =
+            core.speaker
+                .announced()
+                .map(|(service, protocol, ip)| metrics::Announced {
+                    service: service.clone(),
+                    protocol: protocol.as_str(),
+                    node: core.speaker.node().clone(),
+                    ip,
+                });
         metrics::Snapshot {
             pools: core.pools(),
             layer2: layer2.collect(),

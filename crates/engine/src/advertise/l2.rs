@@ -3,15 +3,15 @@
 
 mod contest;
 mod decide;
-mod home;
 mod reason;
 mod terms;
 
-pub use decide::{Decision, Last, Local, Situation, Standing, decide, ready};
-pub use home::{Grounds, Home, KnownGrounds};
+pub use super::home::{Grounds, Home, KnownGrounds, Last};
+pub use decide::{Decision, Local, Situation, Standing, decide, ready};
 pub use reason::Reason;
 pub(crate) use terms::Terms;
 
+use super::words::list;
 use crate::config::{ConflictPolicy, Filter, Refresh};
 use crate::flat::FlatSet;
 use crate::ip::Family;
@@ -94,10 +94,10 @@ pub struct Announcement {
 
 impl std::fmt::Display for Announcement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "announces {}", reason::list(&self.addresses))?;
+        write!(f, "announces {}", list(&self.addresses))?;
         match &self.interfaces {
             Filter::Any => f.write_str(" on every usable interface")?,
-            Filter::Only(names) => write!(f, " on {}", reason::list(names))?,
+            Filter::Only(names) => write!(f, " on {}", list(names))?,
         }
         for conflict in &self.conflicts {
             write!(f, "; {conflict}")?;

@@ -22,6 +22,8 @@ pub struct BgpAdvertisement {
     pub name: String,
     /// Pools it is for, accepted or rejected, listed or selected by label.
     pub pools: Filter<PoolName>,
+    /// Whether it selects pools by label, so that one whose labels can't be read may be meant.
+    pub by_label: bool,
     /// Nodes that may announce.
     pub nodes: Selectors,
     /// Services announced.
@@ -39,7 +41,9 @@ pub struct BgpAdvertisement {
 }
 
 impl BgpAdvertisement {
-    fn aggregation(&self, family: Family) -> u8 {
+    /// The prefix length addresses of `family` are aggregated to.
+    #[must_use]
+    pub fn aggregation(&self, family: Family) -> u8 {
         match family {
             Family::V4 => self.aggregation_v4,
             Family::V6 => self.aggregation_v6,
@@ -136,6 +140,7 @@ fn judge(
     let advertisement = BgpAdvertisement {
         name: name.to_owned(),
         pools,
+        by_label: !selectors.is_empty(),
         nodes,
         services,
         peers: if spec.peers.is_empty() {
@@ -300,7 +305,8 @@ fn same_prefix(pool: &Pool, one: &BgpAdvertisement, two: &BgpAdvertisement) -> b
         .any(|family| pool.has_family(family) && one.aggregation(family) == two.aggregation(family))
 }
 
-fn share_peer(one: &Filter<String>, two: &Filter<String>) -> bool {
+/// Whether some peer may be told both.
+pub(crate) fn share_peer(one: &Filter<String>, two: &Filter<String>) -> bool {
     match (one, two) {
         (Filter::Only(one), Filter::Only(two)) => !one.is_disjoint(two),
         (Filter::Any, Filter::Any | Filter::Only(_)) | (Filter::Only(_), Filter::Any) => true,

@@ -15,28 +15,28 @@ pub(super) fn advertisement(facts: &Facts, ad: &L2Advertisement, standing: Stand
         }
         Standing::OtherPools => "isn't for the Service's pool".to_owned(),
     };
-    let unknown = unknown_pools(facts, ad);
-    match unknown[..] {
-        [] => {}
-        [one] => text += &format!("; names pool {one}, which isn't known"),
-        [..] => text += &format!("; names pools {}, which aren't known", unknown.join(", ")),
-    }
+    text += &unknown_pools(facts, &ad.pools);
     if !facts.nodes.values().any(|n| ad.nodes.matches(&n.labels)) {
         text += "; its node selectors match no node";
     }
     text
 }
 
-/// Pools an advertisement names that are neither accepted nor rejected.
-fn unknown_pools<'a>(facts: &Facts, ad: &'a L2Advertisement) -> Vec<&'a str> {
+/// Pools an advertisement names that are neither accepted nor rejected, as the end of a sentence.
+pub(super) fn unknown_pools(facts: &Facts, pools: &Filter<PoolName>) -> String {
     let rejected = |name: &PoolName| match &facts.config.coverage {
         Coverage::Complete => false,
         Coverage::Incomplete { rejected } => rejected.contains_key(name),
     };
     let unknown = |name: &&PoolName| !facts.config.pools.contains_key(*name) && !rejected(name);
-    match &ad.pools {
+    let unknown: Vec<_> = match pools {
         Filter::Any => Vec::new(),
         Filter::Only(names) => names.iter().filter(unknown).map(PoolName::as_str).collect(),
+    };
+    match unknown[..] {
+        [] => String::new(),
+        [one] => format!("; names pool {one}, which isn't known"),
+        [..] => format!("; names pools {}, which aren't known", unknown.join(", ")),
     }
 }
 

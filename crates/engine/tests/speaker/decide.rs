@@ -360,7 +360,7 @@ fn membership() {
 
 #[test]
 fn the_exclude_label_can_be_ignored_but_not_the_network() {
-    use corten_engine::speaker::{Input, Speaker, SpeakerOptions};
+    use corten_engine::speaker::{BgpDriver, Input, Speaker, SpeakerOptions};
     let mut facts = usual();
     for name in ["node-a", "node-b", "node-c"] {
         node(&mut facts, name)
@@ -372,6 +372,7 @@ fn the_exclude_label_can_be_ignored_but_not_the_network() {
         node: "node-c".into(),
         class: Class::Default,
         ignore_exclude_lb: true,
+        bgp: BgpDriver::Present,
     });
     speaker.handle(&facts, Input::Membership(Membership::Disabled));
     speaker.handle(

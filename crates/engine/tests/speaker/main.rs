@@ -1,6 +1,10 @@
 //! The speaker from outside: facts in; verdicts, tables and events out.
 
 #[cfg(test)]
+mod bgp;
+#[cfg(test)]
+mod bgp_model;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod explain;

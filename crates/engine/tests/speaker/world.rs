@@ -1,5 +1,6 @@
 //! A small world to decide about: facts written down directly, and the speakers of its nodes.
 
+use corten_engine::advertise::bgp::BgpTable;
 use corten_engine::advertise::l2::{L2Entry, L2Table, Verdict};
 use corten_engine::config::selector::{Requirement, Selector, Selectors};
 use corten_engine::config::{
@@ -16,7 +17,7 @@ use corten_engine::ip::Family;
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::Kind;
-use corten_engine::speaker::{Action, Input, LinkState, Speaker, SpeakerOptions};
+use corten_engine::speaker::{Action, BgpDriver, Input, LinkState, Speaker, SpeakerOptions};
 use std::net::IpAddr;
 
 /// Both protocols can be spoken.
@@ -213,6 +214,8 @@ pub(crate) struct Station {
     pub(crate) speaker: Speaker,
     /// Every table sent, the newest last.
     pub(crate) tables: Vec<L2Table>,
+    /// Every BGP table sent, the newest last.
+    pub(crate) bgp_tables: Vec<BgpTable>,
     pub(crate) events: Vec<EventRecord>,
 }
 
@@ -224,8 +227,10 @@ impl Station {
                 node: name.into(),
                 class: Class::Default,
                 ignore_exclude_lb: false,
+                bgp: BgpDriver::Present,
             }),
             tables: Vec::new(),
+            bgp_tables: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -243,6 +248,7 @@ impl Station {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 Action::L2(table) => self.tables.push(table),
+                Action::Bgp(table) => self.bgp_tables.push(table),
                 Action::Emit(event) => self.events.push(event),
             }
         }

@@ -2,8 +2,8 @@
 //! (`spec/metallb.md` §5.2, in its order of checks).
 
 use super::decide::Situation;
-use super::home::Home;
 use super::{Announcement, Reason, Terms};
+use crate::advertise::home::{Home, names};
 use crate::config::selector::Selectors;
 use crate::config::{Filter, L2Advertisement};
 use crate::election::{Candidate, Ranked, rank};
@@ -58,7 +58,7 @@ impl<'a> Contest<'a> {
         let endpoints = situation.facts.endpoints.get(&service.key);
         let serving = serving_nodes(endpoints, service).ok_or(Reason::NoServingEndpoint)?;
         if reaching.is_empty() {
-            return Err(home.unreached(addresses));
+            return Err(unreached(home, addresses));
         }
         let selects = |ad: &&&L2Advertisement| ad.services.matches(&service.labels);
         let advertisements: Vec<_> = reaching.iter().filter(selects).copied().collect();
@@ -234,6 +234,15 @@ impl<'a> Rules<'a> {
     }
 }
 
-fn names(advertisements: &[&L2Advertisement]) -> Vec<String> {
-    advertisements.iter().map(|ad| ad.name.clone()).collect()
+/// Why no advertisement reaches the addresses.
+fn unreached(home: &Home, addresses: &[IpAddr]) -> Reason {
+    let addresses = addresses.to_vec();
+    match home {
+        Home::Nowhere => Reason::NotInPool { addresses },
+        Home::Pool(name) => Reason::NoAdvertisement { pool: name.clone() },
+        Home::Uncertain(names) => Reason::PoolUnknown {
+            addresses,
+            rejected: names.clone(),
+        },
+    }
 }

@@ -8,11 +8,12 @@
 //! every one.
 
 use super::contest::Contest;
-use super::home::{Grounds, Home, KnownGrounds};
 use super::{Announcement, Conflict, LinkState, Reason, Terms, Verdict};
+use crate::advertise::home::{Grounds, Home, KnownGrounds, Last};
+use crate::advertise::subject;
 use crate::config::{ConflictPolicy, Filter, L2Advertisement};
 use crate::election::Ranked;
-use crate::facts::{Class, Facts, Ingress, Labels, Service};
+use crate::facts::{Class, Facts, Labels, Service};
 use crate::ip::Family;
 use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
@@ -87,15 +88,6 @@ pub struct Decision<'a> {
     contest: Result<Contest<'a>, Reason>,
 }
 
-/// What the decision before rested on.
-#[derive(Clone, Copy, Debug)]
-pub struct Last<'a> {
-    /// The Service's addresses then; none if there was no decision.
-    pub addresses: &'a [IpAddr],
-    /// The grounds.
-    pub grounds: &'a Grounds,
-}
-
 /// Decides about a Service, which was decided about before on the grounds of `last`.
 #[must_use]
 pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: Last<'_>) -> Decision<'a> {
@@ -113,28 +105,9 @@ pub fn decide<'a>(situation: Situation<'a>, key: &ServiceKey, last: Last<'_>) ->
     let Some(service) = situation.facts.services.get(key) else {
         return nowhere(Reason::NoSuchService);
     };
-    match allocation(situation.class, service) {
+    match subject::addresses(situation.class, service) {
         Ok(addresses) => decide_allocated(situation, service, addresses, last),
-        Err(reason) => nowhere(reason),
-    }
-}
-
-/// The addresses of a Service that is ours to announce.
-fn allocation<'a>(class: &Class, service: &'a Service) -> Result<&'a [IpAddr], Reason> {
-    if !service.is_load_balancer {
-        return Err(Reason::NotLoadBalancer);
-    }
-    if service.class != *class {
-        let class = match &service.class {
-            Class::Default => String::new(),
-            Class::Named(name) => name.clone(),
-        };
-        return Err(Reason::OtherClass { class });
-    }
-    match &service.ingress {
-        Ingress::Addresses(addresses) if !addresses.is_empty() => Ok(addresses),
-        Ingress::Addresses(_) | Ingress::Empty => Err(Reason::NoAllocation),
-        Ingress::Unreadable(text) => Err(Reason::InvalidAddress { text: text.clone() }),
+        Err(unfit) => nowhere(unfit.into()),
     }
 }
 
@@ -145,8 +118,8 @@ fn decide_allocated<'a>(
     last: Last<'_>,
 ) -> Decision<'a> {
     let config = &situation.facts.config;
-    let home = Home::of(config, service, addresses);
-    let reaching = home.advertisements(config);
+    let home = Home::of(config, &config.l2, service, addresses);
+    let reaching = home.advertisements(config, &config.l2);
     let contest = Contest::hold(situation, service, addresses, &home, &reaching);
     let mut decision = Decision {
         situation,
@@ -156,13 +129,9 @@ fn decide_allocated<'a>(
         grounds: Grounds::Unknown,
         contest,
     };
-    let same = last.addresses == addresses;
-    let remembered = match (&decision.home, last.grounds) {
-        (Home::Nowhere | Home::Uncertain(_), Grounds::Known(known)) if same => known,
-        (
-            Home::Nowhere | Home::Pool(_) | Home::Uncertain(_),
-            Grounds::Known(_) | Grounds::Unknown,
-        ) => {
+    let remembered = match (&decision.home, last.known(addresses)) {
+        (Home::Nowhere | Home::Uncertain(_), Some(known)) => known,
+        (Home::Nowhere | Home::Pool(_) | Home::Uncertain(_), Some(_) | None) => {
             decision.grounds = decision.new_grounds();
             return decision;
         }

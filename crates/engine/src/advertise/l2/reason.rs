@@ -2,6 +2,8 @@
 //! MetalLB's names for logs (`spec/metallb.md` Appendix C).
 
 use super::Conflict;
+use crate::advertise::subject::Unfit;
+use crate::advertise::words::{list, other_class, pool_unknown};
 use crate::names::{NodeName, PoolName};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -137,6 +139,17 @@ impl Reason {
     }
 }
 
+impl From<Unfit> for Reason {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NotLoadBalancer => Self::NotLoadBalancer,
+            Unfit::OtherClass { class } => Self::OtherClass { class },
+            Unfit::NoAllocation => Self::NoAllocation,
+            Unfit::InvalidAddress { text } => Self::InvalidAddress { text },
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,30 +208,6 @@ impl fmt::Display for Reason {
     }
 }
 
-fn other_class(class: &str) -> String {
-    if class.is_empty() {
-        "the Service names no loadBalancerClass, and only one is served here".to_owned()
-    } else {
-        format!("the Service's loadBalancerClass \"{class}\" is another's")
-    }
-}
-
-fn pool_unknown(addresses: &[IpAddr], rejected: &BTreeSet<PoolName>) -> String {
-    let addresses = list(addresses);
-    if rejected.is_empty() {
-        format!(
-            "no accepted pool has {addresses}; it may be in a pool that can't be read, and no \
-             advertisement is for every pool"
-        )
-    } else {
-        format!(
-            "no accepted pool has {addresses}; it may be in a rejected one ({}), which no \
-             advertisement is for",
-            list(rejected)
-        )
-    }
-}
-
 fn no_interface(wanted: &BTreeSet<String>) -> String {
     if wanted.is_empty() {
         "the node won the election but has no usable interface".to_owned()
@@ -227,16 +216,6 @@ fn no_interface(wanted: &BTreeSet<String>) -> String {
             "the node won the election but can't use any interface named: {}",
             list(wanted)
         )
-    }
-}
-
-/// `a, b and c`.
-pub(super) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    let mut items: Vec<_> = items.into_iter().map(|i| i.to_string()).collect();
-    match (items.pop(), items.is_empty()) {
-        (None, _) => String::new(),
-        (Some(last), true) => last,
-        (Some(last), false) => format!("{} and {last}", items.join(", ")),
     }
 }
 
