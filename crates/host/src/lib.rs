@@ -1,4 +1,4 @@
-//! How bytes move: packet sockets, multicast groups, rtnetlink and capabilities on Linux.
+//! How bytes move: packet sockets, multicast groups, TCP, rtnetlink and capabilities on Linux.
 //!
 //! The one crate that talks to the kernel below the standard library. Everything here works on a
 //! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
@@ -11,3 +11,4 @@ pub mod netlink;
 pub mod notify;
 pub mod packet;
 mod sys;
+pub mod tcp;

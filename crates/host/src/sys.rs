@@ -50,6 +50,22 @@ pub(crate) fn set_option(
     })
 }
 
+/// Sets an option of TCP. None of those has a pointer in it, so any bytes will do.
+pub(crate) fn set_tcp_option(socket: BorrowedFd<'_>, name: c_int, value: &[u8]) -> io::Result<()> {
+    let length =
+        socklen_t::try_from(value.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // SAFETY: the pointer and the length describe `value`, which outlives the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            name,
+            value.as_ptr().cast::<c_void>(),
+            length,
+        )
+    })
+}
+
 /// Binds a packet socket to every protocol of one interface.
 pub(crate) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
     let index =

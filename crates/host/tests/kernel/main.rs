@@ -13,3 +13,5 @@ mod links;
 mod netns;
 #[cfg(test)]
 mod packets;
+#[cfg(test)]
+mod tcp;
