@@ -4,5 +4,6 @@
 //! until there are none, and the next deadline is asked for. No sockets, no clock, no ambient
 //! randomness: the same inputs give the same outputs, byte for byte.
 
+pub mod bfd;
 pub mod bgp;
 pub mod l2;
