@@ -1,4 +1,4 @@
-//! How bytes move: packet sockets, multicast groups, TCP, rtnetlink and capabilities on Linux.
+//! How bytes move: packet sockets, multicast groups, TCP, UDP, rtnetlink and capabilities on Linux.
 //!
 //! The one crate that talks to the kernel below the standard library. Everything here works on a
 //! current-thread Tokio runtime and in the network namespace of the calling thread. All `unsafe`
@@ -12,3 +12,4 @@ pub mod notify;
 pub mod packet;
 mod sys;
 pub mod tcp;
+pub mod udp;

@@ -9,11 +9,12 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use libc::{c_int, c_void, sockaddr, sockaddr_ll, sockaddr_nl, socklen_t, tpacket_stats};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -169,6 +170,91 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usiz
         )
     };
     usize::try_from(got).map_err(|_| io::Error::last_os_error())
+}
+
+/// A datagram, and what the kernel said of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Message {
+    /// Bytes in the buffer.
+    pub(crate) length: usize,
+    /// Who sent it.
+    pub(crate) from: Option<SocketAddr>,
+    /// The address it was sent to.
+    pub(crate) to: Option<IpAddr>,
+    /// Index of the interface it came in by.
+    pub(crate) interface: Option<u32>,
+    /// TTL or hop limit.
+    pub(crate) ttl: Option<u8>,
+}
+
+/// Room for the control messages of a datagram, aligned as their headers must be.
+#[repr(align(8))]
+struct Control([u8; 128]);
+
+/// Receives one datagram into `buf`, with the control messages its socket asked for. A datagram
+/// longer than `buf` is cut.
+pub(crate) fn receive_message(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Message> {
+    let mut control = Control([0; 128]);
+    let mut iov = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast::<c_void>(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: all-zero bytes are a valid `msghdr`: null pointers with zero lengths.
+    let mut header: libc::msghdr = unsafe { zeroed() };
+    header.msg_iov = &raw mut iov;
+    header.msg_iovlen = 1;
+    header.msg_control = control.0.as_mut_ptr().cast::<c_void>();
+    header.msg_controllen = control.0.len() as _;
+    // SAFETY: the kernel writes an address of at most `*len` bytes to `storage` and says its
+    // length; it writes at most `iov_len` bytes to `buf` and `msg_controllen` bytes to `control`,
+    // which outlive the call.
+    let (length, from) = unsafe {
+        SockAddr::try_init(|storage, len| {
+            header.msg_name = storage.cast::<c_void>();
+            header.msg_namelen = *len;
+            let got = libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0);
+            *len = header.msg_namelen;
+            usize::try_from(got).map_err(|_| io::Error::last_os_error())
+        })
+    }?;
+    let mut message = Message {
+        length,
+        from: from.as_socket(),
+        ..Message::default()
+    };
+    // SAFETY: `header` describes `control`, which the kernel filled; the result is null or points
+    // to a whole header in it.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+    while !next.is_null() {
+        // SAFETY: `next` points to a whole header in `control`.
+        let (level, kind) = unsafe { ((*next).cmsg_level, (*next).cmsg_type) };
+        // SAFETY: the kernel puts the value of its type behind a header; it need not be aligned,
+        // so it is read as it lies.
+        unsafe {
+            let data = libc::CMSG_DATA(next);
+            match (level, kind) {
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let ttl = data.cast::<c_int>().read_unaligned();
+                    message.ttl = u8::try_from(ttl).ok();
+                }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                    message.interface = u32::try_from(info.ipi_ifindex).ok();
+                    let octets = info.ipi_addr.s_addr.to_ne_bytes();
+                    message.to = Some(IpAddr::from(octets));
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                    message.interface = Some(info.ipi6_ifindex as u32);
+                    message.to = Some(IpAddr::from(info.ipi6_addr.s6_addr));
+                }
+                _ => {}
+            }
+        }
+        // SAFETY: as for the first header; it ends within `msg_controllen`.
+        next = unsafe { libc::CMSG_NXTHDR(&raw const header, next) };
+    }
+    Ok(message)
 }
 
 /// Sends one datagram.

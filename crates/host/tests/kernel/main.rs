@@ -15,3 +15,5 @@ mod netns;
 mod packets;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod udp;

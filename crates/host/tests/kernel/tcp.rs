@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 const PORT: u16 = 179;
 
 /// A cable with addresses of both families: .1 is near, .2 is far.
-fn addressed() -> (Netns, Netns) {
+pub(crate) fn addressed() -> (Netns, Netns) {
     let (near, far) = cable();
     for (netns, name, host) in [(&near, "near", 1), (&far, "far", 2)] {
         netns.ip(&format!("address add 192.0.2.{host}/24 dev {name}"));
