@@ -160,6 +160,9 @@ impl AdjRibOut {
         if !sending.egress.families.has(family) {
             return;
         }
+        if sending.refreshing.get(&family) == Some(&Refreshing::Begins) {
+            return;
+        }
         // RFC 7313 §4: no BoRR before the End-of-RIB; the first table isn't complete then.
         let demarcated = sending.enhanced_refresh && !sending.initial.contains(&family);
         let refreshing = if demarcated {

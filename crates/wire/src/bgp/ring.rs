@@ -39,7 +39,7 @@ pub struct Recorded {
 pub const SNAP_LEN: usize = 4096;
 
 /// Octets kept of all of them.
-const RING_LEN: usize = 64 * 1024;
+const RING_LEN: usize = 16 * 1024;
 
 /// The last messages.
 #[derive(Clone, Debug)]

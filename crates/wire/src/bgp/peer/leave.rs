@@ -128,7 +128,10 @@ impl Peer {
             Leaving::Saying { until, text } if until <= now => {
                 let until = now + WITHDRAW_TIME;
                 self.leaving = Leaving::Withdrawing { until, text };
-                self.rib.set(Arc::default());
+                // Without a table nothing was announced, and no End-of-RIB is due either.
+                if self.wanted.is_some() {
+                    self.rib.set(Arc::default());
+                }
                 self.pump(now);
                 self.leave_further(now);
             }
@@ -136,7 +139,7 @@ impl Peer {
             Leaving::Withdrawing { until, text } => {
                 let connection = self.main.connection.as_ref();
                 let queued = connection.map_or(0, |connection| connection.queued);
-                let done = self.rib.is_settled() && queued == 0;
+                let done = self.rib.pending() == 0 && queued == 0;
                 if done || !up || until <= now {
                     self.leave(text, now);
                 }

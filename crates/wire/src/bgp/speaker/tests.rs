@@ -163,6 +163,7 @@ fn everybody_is_told_at_the_end() {
     speaker.handle_peers(&wanted(&[("a", 1), ("b", 2)]), now);
     let dials = dials(&drain(&mut speaker));
     let (name, id) = &dials[0];
+    speaker.handle_tables(&tables(&["a"], &routes(3, 1)), now);
     establish(&mut speaker, name, 1, *id, now);
     speaker.handle_leave("bye", Duration::from_secs(1), now);
     let due = speaker.poll_timeout().unwrap();
@@ -170,7 +171,7 @@ fn everybody_is_told_at_the_end() {
     written(&mut speaker, now);
     speaker.handle_timeout(due);
     assert_eq!(speaker.peer_mut("a").unwrap().state(), State::Established);
-    // The last of it is written: now the session ends.
+    // The withdrawal is written: now the session ends.
     written(&mut speaker, due);
     assert!(speaker.peers().all(|(_, peer)| peer.state() == State::Idle));
     assert_eq!(speaker.poll_timeout(), None);

@@ -389,3 +389,16 @@ fn calls_for_a_connection_that_is_gone_are_ignored() {
         open + update + keepalive
     });
 }
+
+#[test]
+fn leaving_without_a_table_withdraws_nothing_and_ends_no_rib() {
+    let mut net = Net::external();
+    net.start();
+    net.peers[A].handle_leave("drained", Duration::from_secs(3), net.now);
+    net.seconds(3);
+    assert_eq!(net.notices[A].last(), Some(&Notice::Left));
+    net.peers[A].handle_start(net.now);
+    net.settle();
+    net.expect_up();
+    assert_eq!(net.peers[A].counters().sent.update, 0);
+}
