@@ -3,6 +3,7 @@
 use super::*;
 
 pub(super) mod arbitrary;
+mod captures;
 mod codec;
 mod oracle;
 
