@@ -1,6 +1,7 @@
 //! The last messages of a peer, for looking at; and the same as a packet capture.
 
 mod pcap;
+mod words;
 
 pub use pcap::to_pcap;
 

@@ -126,3 +126,48 @@ fn a_capture_is_read_by_another_implementation() {
         );
     }
 }
+
+#[test]
+fn a_message_is_a_line_of_words() {
+    use crate::bgp::tests::hex;
+    let now = start();
+    let check = |kind: u8, body: &str, words: &str| {
+        let bytes = message(kind, &hex(body));
+        let one = recorded(now, Direction::Received, bytes, false);
+        assert_eq!(one.to_string(), format!("received {words}"));
+    };
+    check(
+        1,
+        "04 fde8 005a 0a000001 08 02 06 41 04 fa56ea00",
+        "OPEN, AS 4200000000, identifier 10.0.0.1, hold time 90 s, capabilities: 1",
+    );
+    check(1, "03 fde8 005a 0a000001 00", "OPEN that can't be read");
+    check(2, "0000 0000", "UPDATE, End-of-RIB of IPv4 unicast");
+    check(2, "0004 18c00002 0000", "UPDATE, 1 withdrawn: 192.0.2.0/24");
+    let four = "40010100 40020602010000fc00 4003040a000001";
+    let two = "40010100 4002040201fc00 4003040a000001";
+    let both = "18c00002 18c63364";
+    let announced = "UPDATE, 2 announced: 192.0.2.0/24, …";
+    check(2, &format!("0000 0014 {four} {both}"), announced);
+    check(2, &format!("0000 0012 {two} {both}"), announced);
+    let broken = format!("0000 0014 40010109 {} 18c00002", &four[9..]);
+    let words = "UPDATE, 1 withdrawn: 192.0.2.0/24; attribute 1 is malformed";
+    check(2, &broken, words);
+    check(
+        3,
+        "0602 03 627965",
+        "NOTIFICATION, Cease/Administrative Shutdown: \"bye\"",
+    );
+    check(4, "", "KEEPALIVE");
+    check(5, "0001 00 01", "ROUTE-REFRESH, request of IPv4 unicast");
+    check(
+        5,
+        "0019 01 46",
+        "ROUTE-REFRESH, beginning of AFI 25 SAFI 70",
+    );
+    let mut cut = recorded(now, Direction::Sent, message(2, &[0; 4077]), false);
+    cut.length = 60_000;
+    cut.bytes[16] = 0xea;
+    cut.bytes[17] = 0x60;
+    assert_eq!(cut.to_string(), "sent UPDATE of 60000 octets");
+}

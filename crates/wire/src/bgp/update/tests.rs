@@ -194,6 +194,8 @@ fn faults_of_values_are_treated() {
     with("40060101", &[(6, Value, Discard)]);
     with("c007080000fc000a000001", &[]);
     with("c00706fc000a000001", &[(7, Value, Discard)]);
+    // RFC 7607
+    with("c00708000000000a000001", &[(7, Value, Discard)]);
     // §7.8, §7.14, RFC 8092 §5
     with("c00800", &[(8, Value, Withdraw)]);
     with("c00803fc0000", &[(8, Value, Withdraw)]);
