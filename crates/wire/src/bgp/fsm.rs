@@ -171,6 +171,8 @@ pub struct Fsm {
     /// Attempts without a stable session, for the back-off.
     failures: u32,
     established: Option<Instant>,
+    /// Whether it fell to Idle for a failure that counts.
+    damped: bool,
 }
 
 impl Fsm {
@@ -185,6 +187,7 @@ impl Fsm {
             retries: 0,
             failures: 0,
             established: None,
+            damped: false,
         }
     }
 
@@ -222,6 +225,12 @@ impl Fsm {
         self.established
     }
 
+    /// Whether it waits in Idle only because the peer couldn't be reached: a sign of the peer
+    /// may end that.
+    pub fn waits_for_the_peer(&self) -> bool {
+        self.state == State::Idle && self.timers.idle_hold.is_some() && !self.damped
+    }
+
     /// Whether an OPEN that comes now is event 20.
     pub fn delays_open(&self) -> bool {
         self.timers.delay_open.is_some()
@@ -237,6 +246,7 @@ impl Fsm {
     /// No attempt before `wait` is over, as after too many prefixes.
     pub fn rest(&mut self, wait: Duration, now: Instant) {
         if self.state == State::Idle && self.settings.restarts {
+            self.damped = true;
             self.timers.idle_hold = Some(now + wait);
         }
     }

@@ -246,6 +246,10 @@ impl Peer {
         ends: Endpoints,
         now: Instant,
     ) -> Result<ConnectionId, Refused> {
+        if self.main.fsm.waits_for_the_peer() {
+            // There it is: the next attempt needn't wait any longer.
+            self.step(Side::Main, Event::IdleHoldTimerExpires, "", now);
+        }
         let state = self.main.fsm.state();
         if state == State::Idle {
             return Err(Refused);

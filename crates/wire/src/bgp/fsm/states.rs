@@ -321,6 +321,7 @@ impl Fsm {
     fn fall(&mut self, counts: bool, now: Instant, out: &mut Actions) {
         out.push(Action::Drop);
         self.timers = Timers::default();
+        self.damped = counts;
         if counts {
             self.retries = self.retries.saturating_add(1);
         }

@@ -68,6 +68,7 @@ fn optional_parameters_of_either_length_are_read() {
     check("ff ff 0005 02 0002 02 00", Ok(1));
     check("01 ff 0005 02 0002 02 00", Ok(1));
     check("ff ff 0000", Ok(0));
+    check("00 ff 0000", Err((2, 0)));
     check("ff ff 0006 02 0002 02 00", Err((2, 0)));
     check("ff ff", Err((2, 0)));
     // RFC 4271 §6.2.

@@ -134,7 +134,16 @@ fn tables_are_those_of_every_peer() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(sent, ["a", "b"]);
-    // From different tables to one.
+    // From different tables to one, which the first has already.
+    speaker.handle_tables(
+        &BTreeMap::from([
+            ("a".into(), Arc::clone(&one)),
+            ("b".into(), Arc::clone(&two)),
+        ]),
+        now,
+    );
+    speaker.handle_tables(&tables(&["a", "b"], &one), now);
+    assert_eq!(announced(&speaker), [300, 300, 0]);
     speaker.handle_tables(&tables(&["a"], &one), now);
     assert_eq!(announced(&speaker), [300, 0, 0]);
     speaker.handle_tables(&tables(&["a", "b", "c"], &routes(7, 2)), now);

@@ -172,3 +172,22 @@ fn a_second_connection_takes_over_when_the_first_fails() {
         Some(Output::Connect { .. })
     ));
 }
+
+/// A peer that couldn't be reached is taken when it comes; one that misbehaved has to wait.
+#[test]
+fn a_connection_ends_the_wait_for_the_peer() {
+    let mut net = Net::new(options(64512, [10, 0, 0, 1]), options(64513, [10, 0, 0, 2]));
+    net.listens = [false, false];
+    net.peers[A].handle_start(net.now);
+    net.seconds(8);
+    assert_eq!(net.peers[A].state(), State::Idle);
+    net.listens = [true, false];
+    net.peers[B].handle_start(net.now);
+    net.settle();
+    net.expect_up();
+    assert_eq!(net.peers[A].counters().accepted, 1);
+    net.inject(A, b"garbage, and lots of it");
+    assert_eq!(net.peers[A].state(), State::Idle);
+    let ends = net.ends[A];
+    assert_eq!(net.peers[A].handle_accepted(ends, net.now), Err(Refused));
+}
