@@ -15,6 +15,8 @@ fn changes_never_touch_the_session() {
         assert_eq!((peer.counters().established, peer.counters().lost), (1, 0));
     }
     assert_eq!(heard(&net.said[A]).len(), 1 + 999 % 7);
+    // RFC 4271 §4.4: who sends UPDATEs all the time needs no KEEPALIVE but the first.
+    assert_eq!(net.peers[A].counters().sent.keepalive, 1);
 }
 
 #[test]
