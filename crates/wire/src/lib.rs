@@ -6,4 +6,5 @@
 
 pub mod bfd;
 pub mod bgp;
+pub mod gossip;
 pub mod l2;
