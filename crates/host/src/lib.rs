@@ -6,6 +6,7 @@
 
 pub mod assign;
 pub mod caps;
+pub mod gossip;
 pub mod groups;
 pub mod netlink;
 pub mod notify;
