@@ -43,6 +43,47 @@ pub struct Status {
     pub rejections: Vec<String>,
     /// What was read but not used.
     pub warnings: Vec<String>,
+    /// Members, where membership is on.
+    #[serde(default)]
+    pub gossip: Option<Gossip>,
+}
+
+/// Gossip in a [`Status`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gossip {
+    /// Members, those gone not long ago included.
+    pub members: Vec<Member>,
+    /// 0 is healthy.
+    pub health: u32,
+    /// What was left aside, by reason.
+    pub dropped: std::collections::BTreeMap<String, u64>,
+}
+
+/// A member of a [`Gossip`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Member {
+    /// Name.
+    pub node: String,
+    /// alive, suspect, dead or left.
+    pub state: String,
+}
+
+impl Status {
+    /// State of a member; `unknown` if there is no such member.
+    #[must_use]
+    pub fn member(&self, node: &str) -> &str {
+        let members = self.gossip.iter().flat_map(|g| &g.members);
+        let mut found = members.filter(|m| m.node == node);
+        found.next().map_or("unknown", |m| m.state.as_str())
+    }
+
+    /// Names of the members that are alive, in order.
+    #[must_use]
+    pub fn alive(&self) -> Vec<&str> {
+        let members = self.gossip.iter().flat_map(|g| &g.members);
+        let alive = members.filter(|m| m.state == "alive");
+        alive.map(|m| m.node.as_str()).collect()
+    }
 }
 
 /// One Service of a [`Status`].

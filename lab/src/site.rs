@@ -101,10 +101,21 @@ impl Site {
     /// # Errors
     /// With its log, if one isn't.
     pub fn start(&mut self, options: &[&str]) -> Result<()> {
+        self.start_each(|_| options.iter().map(ToString::to_string).collect())
+    }
+
+    /// The same, with further flags of each node's own.
+    ///
+    /// # Errors
+    /// With its log, if one isn't ready.
+    pub fn start_each(&mut self, options: impl Fn(&Node) -> Vec<String>) -> Result<()> {
         for (node, i) in self.world.nodes.iter().zip(0..) {
-            let role: &[&str] = if i == 0 { &["--allocate"] } else { &[] };
-            let options = [role, options].concat();
-            let instance = Corten::start(node, self.manifests.path(), &options)?;
+            let mut all = options(node);
+            if i == 0 {
+                all.push("--allocate".to_owned());
+            }
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            let instance = Corten::start(node, self.manifests.path(), &all)?;
             self.instances.push(instance);
         }
         for instance in &mut self.instances {

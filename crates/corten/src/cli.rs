@@ -1,5 +1,7 @@
 //! The command line. Help teaches by example; every flag of the daemon has an environment name.
 
+pub(crate) mod membership;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corten_engine::config::backend::Backend;
 use std::net::SocketAddr;
@@ -27,7 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run on a directory of manifests, without Kubernetes.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show what a running instance announces.
     Status(StatusArgs),
     /// Say why a Service is announced here, there, or nowhere.
@@ -48,7 +50,9 @@ pub(crate) enum Command {
     # another host, sharing the directory or holding a copy of it\n  \
     corten run --node node-b --manifests /etc/corten/manifests --state /var/lib/corten\n\n  \
     # no kube-proxy on this host: let the kernel own the addresses that are won\n  \
-    corten run --node node-a --manifests /etc/corten/manifests --state /var/lib/corten --assign\n\n\
+    corten run --node node-a --manifests /etc/corten/manifests --state /var/lib/corten --assign\n\n  \
+    # know within a second or so when another host is gone\n  \
+    corten run --node node-a … --gossip-bind 10.1.0.11 --join node-b --join node-c --gossip-secret /etc/corten/secret\n\n\
     Signals: SIGTERM and SIGINT leave (addresses are then unowned until another host is told so);\n\
     SIGHUP reads the manifests again.")]
 pub(crate) struct RunArgs {
@@ -101,6 +105,8 @@ pub(crate) struct RunArgs {
         default_value = "3000"
     )]
     pub(crate) gratuitous_rate: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) membership: membership::MembershipArgs,
     /// Least severe log lines to write.
     #[arg(
         long,

@@ -23,7 +23,8 @@ pub(crate) struct Core {
     pub(crate) facts: Facts,
     pub(crate) role: Role,
     pub(crate) speaker: Speaker,
-    pub(crate) membership: Membership,
+    /// `None` while it is on and not known yet.
+    pub(crate) membership: Option<Membership>,
     /// What came from the source.
     pub(crate) source_counters: metrics::Source,
     /// The newest events, oldest first.
@@ -48,7 +49,7 @@ pub(crate) struct Outcome {
 }
 
 impl Core {
-    pub(crate) fn new(args: &RunArgs) -> Self {
+    pub(crate) fn new(args: &RunArgs, membership: Option<Membership>) -> Self {
         let class = if args.lb_class.is_empty() {
             Class::Default
         } else {
@@ -70,9 +71,10 @@ impl Core {
             bgp: BgpDriver::Absent,
         };
         let facts = Facts::new(Origin::Directory);
-        let membership = Membership::Disabled;
         let mut speaker = Speaker::new(options);
-        speaker.handle(&facts, Input::Membership(membership.clone()));
+        if let Some(membership) = &membership {
+            speaker.handle(&facts, Input::Membership(membership.clone()));
+        }
         let (source_counters, events) = (metrics::Source::default(), VecDeque::new());
         Self {
             facts,

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Run(args) => cmd::run::run(args),
+        Command::Run(args) => cmd::run::run(*args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Explain(args) => cmd::explain::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),

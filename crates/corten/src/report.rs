@@ -41,6 +41,8 @@ pub(crate) struct Status {
     pub(crate) rejections: Vec<String>,
     /// What was read but not used.
     pub(crate) warnings: Vec<String>,
+    /// Members and gossip, where membership is on.
+    pub(crate) gossip: Option<Gossip>,
     /// The newest events, oldest first.
     pub(crate) events: Vec<Event>,
 }
@@ -147,6 +149,44 @@ pub(crate) struct Conflict {
     pub(crate) interface: String,
     /// Whether it answers for any address (proxy ARP).
     pub(crate) proxy_arp: bool,
+}
+
+/// Gossip as this node sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Gossip {
+    /// Members by name, those gone not long ago included.
+    pub(crate) members: Vec<Member>,
+    /// 0 is healthy; more means that this node doubts its own hearing.
+    pub(crate) health: u32,
+    /// Packets sent since the start.
+    pub(crate) packets_sent: u64,
+    /// Their bytes.
+    pub(crate) bytes_sent: u64,
+    /// Packets received since the start.
+    pub(crate) packets_received: u64,
+    /// Their bytes.
+    pub(crate) bytes_received: u64,
+    /// Members that answered on a stream but not in packets.
+    pub(crate) stream_only: u64,
+    /// What was left aside, by reason.
+    pub(crate) dropped: BTreeMap<String, u64>,
+}
+
+/// A member as this node sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Member {
+    /// Name.
+    pub(crate) node: String,
+    /// Address and port.
+    pub(crate) address: String,
+    /// alive, suspect, dead or left.
+    pub(crate) state: String,
+    /// Seconds since it is.
+    pub(crate) seconds: u64,
+    /// Its incarnation.
+    pub(crate) incarnation: u32,
 }
 
 /// An event on a Service.

@@ -3,4 +3,5 @@
 mod assigned;
 pub(crate) mod convert;
 pub(crate) mod exclusions;
+pub(crate) mod gossip;
 pub(crate) mod l2;

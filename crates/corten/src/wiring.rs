@@ -5,6 +5,7 @@
 //! ends first, ends the process with its error.
 
 mod answers;
+mod membership;
 mod told;
 
 use crate::cli::{Listen, RunArgs};
@@ -12,6 +13,7 @@ use crate::core::{Core, Outcome};
 use crate::questions::{Question, Questions};
 use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
+use crate::speaker::gossip::{self, Seen};
 use crate::speaker::l2::{self, Observed};
 use anyhow::Context as _;
 use corten_cluster::directory::{Directory, Options, Role};
@@ -57,11 +59,13 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Either::Right(crate::control::serve_metrics(address, questions).context("--metrics")?)
         }
     };
+    let (link, driver, look) = membership::prepare(&args.node, &args.membership)?;
     // Last of all that can fail: once it runs, it has to be stopped in order.
-    let (wire, wire_ended) = Wire::start(&args, exclusions)?;
+    let (wire, wire_ended) = Wire::start(&args, exclusions, driver)?;
     tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
     let mut facts = FactsSide {
-        core: Core::new(&args),
+        core: Core::new(&args, link.first()),
+        link,
         directory,
         table: wire.table.clone(),
         wire_queries: wire.queries.clone(),
@@ -74,6 +78,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         result = facts.run(signals, wire.observed.clone(), asked) => result,
         never = control => match never {},
         never = metrics => match never {},
+        () = look => Ok(()),
         ended = wire_ended => ended.context("the wire thread vanished")?,
     };
     // Answering ends last.
@@ -118,6 +123,7 @@ impl Wire {
     fn start(
         args: &RunArgs,
         exclusions: Exclusions,
+        driver: membership::Driver,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
         let (table, table_rx) = watch::channel(None);
         let (observed_tx, observed) = watch::channel(Observed::default());
@@ -142,7 +148,15 @@ impl Wire {
         let thread = std::thread::Builder::new()
             .name("wire".to_owned())
             .spawn(move || {
-                let result = runtime.block_on(l2::drive(config, ports));
+                let result = runtime.block_on(async {
+                    let Some((gossip, ends)) = driver else {
+                        return l2::drive(config, ports).await;
+                    };
+                    tokio::select! {
+                        result = l2::drive(config, ports) => result,
+                        result = gossip::drive(gossip, ends) => result.context("--gossip-bind"),
+                    }
+                });
                 // Nobody listens any more only when the process is leaving.
                 let _left = ended_tx.send(result);
             })?;
@@ -186,6 +200,7 @@ pub(crate) struct FactsSide {
     pub(crate) args: RunArgs,
     status: Status,
     told: Told,
+    link: membership::Link,
 }
 
 /// Whether the status files say what is known.
@@ -225,10 +240,20 @@ impl FactsSide {
                     self.directory.reload();
                     notifier.ready();
                 }
+                seen = self.link.changed() => {
+                    let seen = seen?;
+                    self.membership(&seen);
+                    if let Seen::Left(_) = seen {
+                        return Ok(());
+                    }
+                }
                 signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
-                    tracing::info!(signal, "leaving: answering ends, addresses are unowned until others are told");
                     notifier.stopping();
-                    return Ok(());
+                    if !self.link.leave() {
+                        tracing::info!(signal, "leaving: answering ends, addresses are unowned until others are told");
+                        return Ok(());
+                    }
+                    tracing::info!(signal, "leaving: others are told, answering ends with theirs");
                 }
                 () = status_due => self.write_status(),
                 () = alive.tick() => {
@@ -243,6 +268,14 @@ impl FactsSide {
                 notifier.ready();
                 tracing::info!("ready");
             }
+        }
+    }
+
+    fn membership(&mut self, seen: &Seen) {
+        if let Some(membership) = membership::membership(seen) {
+            self.core.membership = Some(membership.clone());
+            let outcome = self.core.tell(Input::Membership(membership));
+            self.carry_out(outcome);
         }
     }
 

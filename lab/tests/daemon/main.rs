@@ -5,6 +5,7 @@ mod changing;
 mod conflicting;
 mod crashing;
 mod draining;
+mod gossiping;
 mod ledgers;
 mod owning;
 mod starting;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 const TRIALS: &[&[Trial]] = &[
     owning::TRIALS,
     draining::TRIALS,
+    gossiping::TRIALS,
     changing::TRIALS,
     conflicting::TRIALS,
     ledgers::TRIALS,

@@ -73,6 +73,20 @@ fn table(status: &Status, style: Style) -> String {
         &["ADDRESS", "MAC", "INTERFACE", "KIND"],
         rows,
     );
+    let members = status.gossip.iter().flat_map(|g| &g.members);
+    let rows = members
+        .map(|m| {
+            let since = format!("{} s", m.seconds);
+            vec![m.node.clone(), m.address.clone(), m.state.clone(), since]
+        })
+        .collect();
+    section(
+        &mut out,
+        style,
+        "MEMBERS",
+        &["MEMBER", "ADDRESS", "STATE", "FOR"],
+        rows,
+    );
     list(&mut out, style, "REJECTED", &status.rejections);
     list(&mut out, style, "WARNINGS", &status.warnings);
     out

@@ -1,6 +1,6 @@
 //! The snapshot of `corten status`, from the cores that act.
 
-use super::{Conflict, Event, Interface, Pool, Service, Status, Usage};
+use super::{Conflict, Event, Gossip, Interface, Pool, Service, Status, Usage};
 use crate::core::{Core, Role};
 use crate::speaker::l2::Snapshot;
 use corten_api::pool::IPAddressPoolStatus;
@@ -21,6 +21,7 @@ pub(crate) struct Around {
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) warnings: Vec<String>,
     pub(crate) frames: Snapshot,
+    pub(crate) gossip: Option<Gossip>,
 }
 
 /// Builds the snapshot.
@@ -35,8 +36,9 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         allocator: matches!(core.role, Role::Allocator(_)),
         assign: around.assign,
         membership: match &core.membership {
-            Membership::Disabled => "disabled: every Node is a candidate".to_owned(),
-            Membership::Members(alive) => format!("{} alive", alive.len()),
+            Some(Membership::Disabled) => "disabled: every Node is a candidate".to_owned(),
+            Some(Membership::Members(alive)) => format!("{} alive", alive.len()),
+            None => "not known yet: looking for others".to_owned(),
         },
         services: facts
             .services
@@ -56,6 +58,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         lost_frames: around.frames.kernel_drops,
         rejections: around.rejections,
         warnings: around.warnings,
+        gossip: around.gossip,
         events: core.events.iter().map(event).collect(),
     }
 }

@@ -105,6 +105,7 @@ impl FactsSide {
 
     async fn around(&self, observed: &watch::Receiver<Observed>) -> Around {
         let frames = self.snapshot().await.unwrap_or_default();
+        let gossip = self.link.report().await;
         let observed = observed.borrow();
         Around {
             uptime: self.started.elapsed(),
@@ -114,6 +115,7 @@ impl FactsSide {
             conflicts: observed.conflicts.iter().map(Into::into).collect(),
             warnings: self.warnings(),
             frames,
+            gossip,
         }
     }
 }

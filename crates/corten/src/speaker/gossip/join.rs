@@ -1,0 +1,102 @@
+//! When to join whom, and from when on membership may be relied on.
+//!
+//! A node that starts must not decide as if it were alone before it looked for others: it waits
+//! for the first exchange with one of them, for the word that there are none, or ten seconds.
+
+use super::Found;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Longest wait for others.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between attempts while nobody else is seen.
+const EAGER: Duration = Duration::from_secs(1);
+/// Between attempts to join who isn't a member (`spec/metallb.md` §5.6).
+const CALM: Duration = Duration::from_secs(60);
+
+/// Who is to be joined, and how that went.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    own: SocketAddr,
+    found: Found,
+    attempt_at: Instant,
+    patience: Option<Instant>,
+    /// Those that couldn't be joined, as far as that was said.
+    failed: BTreeSet<SocketAddr>,
+}
+
+impl Joiner {
+    pub(super) fn new(own: SocketAddr, now: Instant) -> Self {
+        Self {
+            own,
+            found: Found::Nothing,
+            attempt_at: now,
+            patience: Some(now + PATIENCE),
+            failed: BTreeSet::new(),
+        }
+    }
+
+    /// Discovery looked: whoever is new is joined now.
+    pub(super) fn found(&mut self, found: Found, now: Instant) {
+        if self.found != found {
+            self.found = found;
+            self.attempt_at = now;
+        }
+    }
+
+    /// When [`Self::due`] has to be called next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let attempts = Some(self.attempt_at).filter(|_| !self.others().is_empty());
+        [attempts, self.patience].into_iter().flatten().min()
+    }
+
+    fn others(&self) -> BTreeSet<SocketAddr> {
+        match &self.found {
+            Found::Nothing => BTreeSet::new(),
+            Found::Some(all) | Found::All(all) => {
+                all.iter().copied().filter(|a| *a != self.own).collect()
+            }
+        }
+    }
+
+    /// Whom to join now, given the addresses of the members present.
+    pub(super) fn due(
+        &mut self,
+        present: &BTreeSet<SocketAddr>,
+        now: Instant,
+    ) -> BTreeSet<SocketAddr> {
+        if self.patience.is_some_and(|at| at <= now) {
+            self.patience = None;
+        }
+        if self.attempt_at > now {
+            return BTreeSet::new();
+        }
+        let alone = !present.iter().any(|address| *address != self.own);
+        self.attempt_at = now + if alone { EAGER } else { CALM };
+        &self.others() - present
+    }
+
+    /// An exchange succeeded.
+    pub(super) fn exchanged(&mut self, with: SocketAddr) {
+        self.patience = None;
+        self.failed.remove(&with);
+    }
+
+    /// An exchange failed; whether that is news.
+    pub(super) fn failed(&mut self, with: SocketAddr) -> bool {
+        self.failed.insert(with)
+    }
+
+    /// Whether membership may be relied on, given whether others are members.
+    pub(super) fn is_settled(&mut self, others_present: bool) -> bool {
+        let none_to_find = matches!(self.found, Found::All(_)) && self.others().is_empty();
+        if others_present || none_to_find {
+            self.patience = None;
+        }
+        self.patience.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests;

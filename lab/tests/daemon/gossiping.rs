@@ -1,0 +1,281 @@
+//! Membership on real links: who crashes, leaves, returns or is cut off, and who answers then.
+
+use anyhow::{Context, Result, ensure};
+use corten_lab::corten::Corten;
+use corten_lab::manifests::{Stack, state_directory};
+use corten_lab::site::{DEADLINE, Site, WINDOW, basics};
+use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
+use corten_lab::world::{Node, Owners, Plan};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+pub(crate) const TRIALS: &[Trial] = &[
+    (
+        "gossiping::a_crash_moves_addresses",
+        a_crash_moves_addresses,
+    ),
+    (
+        "gossiping::off_a_crash_moves_nothing",
+        off_a_crash_moves_nothing,
+    ),
+    (
+        "gossiping::one_who_leaves_hands_over",
+        one_who_leaves_hands_over,
+    ),
+    (
+        "gossiping::a_partition_divides_and_heals",
+        a_partition_divides_and_heals,
+    ),
+    (
+        "gossiping::nothing_before_others_were_asked",
+        nothing_before_others_were_asked,
+    ),
+    (
+        "gossiping::another_secret_stays_outside",
+        another_secret_stays_outside,
+    ),
+    (
+        "gossiping::a_secret_changes_while_running",
+        a_secret_changes_while_running,
+    ),
+];
+
+const SERVICES: usize = 9;
+
+/// Flags of a member that joins all others.
+fn member(node: &Node, further: &[&str]) -> Vec<String> {
+    let mut flags: Vec<String> = Vec::new();
+    if let Some(nic) = node.nics.first() {
+        flags.extend(["--gossip-bind".to_owned(), nic.ipv4.to_string()]);
+    }
+    for other in 11..=13 {
+        flags.extend(["--join".to_owned(), format!("10.1.0.{other}")]);
+    }
+    flags.extend(further.iter().map(ToString::to_string));
+    flags
+}
+
+/// Three members with Services, all announced.
+fn site(further: impl Fn(&Node) -> Vec<String>) -> Result<(Site, Vec<IpAddr>)> {
+    let mut site = Site::new(&Plan::default())?;
+    site.manifests.write("config.yaml", &basics())?;
+    let stacks = [Stack::V4, Stack::V6, Stack::Dual];
+    for (i, stack) in (1..=SERVICES).zip(stacks.into_iter().cycle()) {
+        site.write_service(&format!("web{i}"), stack, &[])?;
+    }
+    site.start_each(further)?;
+    site.wait_announced()?;
+    let addresses = site.addresses()?;
+    Ok((site, addresses))
+}
+
+fn gossiping() -> Result<(Site, Vec<IpAddr>)> {
+    let (mut site, addresses) = site(|node| member(node, &[]))?;
+    for instance in &mut site.instances {
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    wait_one_owner(&site, &addresses, &[])?;
+    Ok((site, addresses))
+}
+
+fn wait_alive(instance: &mut Corten, nodes: &[&str]) -> Result<()> {
+    let what = format!("{nodes:?} alive on {}", instance.node);
+    instance.wait_status(&what, |s| (s.alive() == nodes).then_some(()))
+}
+
+fn node_of(site: &Site, owners: &Owners, ip: IpAddr) -> Option<String> {
+    let macs: Vec<_> = owners.get(&ip)?.iter().collect();
+    let [mac] = macs[..] else { return None };
+    site.world.node_of(*mac).map(|n| n.name.clone())
+}
+
+/// Waits until each address has exactly one owner, none of those in `gone`.
+fn wait_one_owner(site: &Site, addresses: &[IpAddr], gone: &[&str]) -> Result<()> {
+    for lan in 0..site.world.lans.len() {
+        site.wait_owners(lan, addresses, |owners| {
+            let fine = |ip: &IpAddr| {
+                node_of(site, owners, *ip).is_some_and(|n| !gone.contains(&n.as_str()))
+            };
+            addresses.iter().all(fine)
+        })?;
+    }
+    Ok(())
+}
+
+/// The owners now, by name; each must have exactly one.
+fn owners(site: &Site, addresses: &[IpAddr]) -> Result<Vec<String>> {
+    let owners = site.owners(0, addresses)?;
+    Ok(addresses.iter().map(|ip| owners[ip].name.clone()).collect())
+}
+
+fn a_crash_moves_addresses() -> Result<()> {
+    let (mut site, addresses) = gossiping()?;
+    let before = owners(&site, &addresses)?;
+    ensure!(before.iter().collect::<BTreeSet<_>>().len() == 3);
+    site.instance("node2")?.kill()?;
+    wait_one_owner(&site, &addresses, &["node2"])?;
+    for (i, now) in owners(&site, &addresses)?.iter().enumerate() {
+        // Only what was the dead node's moves.
+        ensure!(
+            before[i] == "node2" || before[i] == *now,
+            "{}",
+            addresses[i]
+        );
+    }
+    let state = site.instance("node1")?.status()?;
+    ensure!(state.member("node2") == "dead", "{state:?}");
+    // It returns, and everybody agrees again.
+    site.instance("node2")?.restart()?;
+    for instance in &mut site.instances {
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    site.wait_owners(0, &addresses, |owners| {
+        let now = addresses.iter().map(|ip| node_of(&site, owners, *ip));
+        now.eq(before.iter().cloned().map(Some))
+    })?;
+    Ok(())
+}
+
+/// Without membership nobody notices; the addresses wait for their owner.
+fn off_a_crash_moves_nothing() -> Result<()> {
+    let (mut site, addresses) = site(|_| Vec::new())?;
+    wait_one_owner(&site, &addresses, &[])?;
+    let before = owners(&site, &addresses)?;
+    ensure!(site.instance("node1")?.status()?.gossip.is_none());
+    site.instance("node2")?.kill()?;
+    // Longer than gossip would need for a crash: an observation, nothing is waited for.
+    let seen = site
+        .world
+        .client(0)?
+        .ask(&addresses, Duration::from_secs(9))?;
+    for (ip, before) in addresses.iter().zip(&before) {
+        let now = node_of(&site, &seen, *ip);
+        let want = Some(before.clone()).filter(|n| n != "node2");
+        ensure!(now == want, "{ip}: {before} became {now:?}");
+    }
+    Ok(())
+}
+
+fn one_who_leaves_hands_over() -> Result<()> {
+    let (mut site, addresses) = gossiping()?;
+    let begun = Instant::now();
+    let status = site.instance("node2")?.stop()?;
+    ensure!(status.success(), "{status}");
+    ensure!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    // The others answer by the time the process has ended.
+    let seen = site.world.client(0)?.ask(&addresses, WINDOW)?;
+    for ip in &addresses {
+        let owner = node_of(&site, &seen, *ip).with_context(|| format!("{ip}: {seen:?}"))?;
+        ensure!(owner != "node2", "{ip}");
+    }
+    let state = site.instance("node1")?.status()?;
+    ensure!(state.member("node2") == "left", "{state:?}");
+    Ok(())
+}
+
+/// Cuts a node's gossip off, and nothing else.
+const CUT: &str = "table inet cut {
+    chain in { type filter hook input priority 0; meta l4proto {tcp, udp} th dport 7946 drop; }
+    chain out { type filter hook output priority 0; meta l4proto {tcp, udp} th dport 7946 drop; }
+}";
+
+fn a_partition_divides_and_heals() -> Result<()> {
+    let (mut site, addresses) = gossiping()?;
+    let before = owners(&site, &addresses)?;
+    site.world.node(1)?.ns.nft(CUT)?;
+    wait_alive(site.instance("node1")?, &["node1", "node3"])?;
+    wait_alive(site.instance("node2")?, &["node2"])?;
+    site.world.node(1)?.ns.nft("delete table inet cut")?;
+    for instance in &mut site.instances {
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    wait_one_owner(&site, &addresses, &[])?;
+    ensure!(owners(&site, &addresses)? == before);
+    Ok(())
+}
+
+fn nothing_before_others_were_asked() -> Result<()> {
+    let site = Site::new(&Plan::default())?;
+    site.manifests.write("config.yaml", &basics())?;
+    let node = site.world.node(0)?;
+    // Nobody else: there is nothing to wait for.
+    let alone = ["--allocate", "--gossip-bind", "10.1.0.11"];
+    let mut first = Corten::start(node, site.manifests.path(), &alone)?;
+    let begun = Instant::now();
+    first.wait_ready()?;
+    ensure!(begun.elapsed() < Duration::from_secs(5));
+    first.kill()?;
+    // Others may be there, and don't answer: ten seconds.
+    let join = [&alone[..], &["--join", "10.1.0.12"]].concat();
+    let mut second = Corten::start(node, site.manifests.path(), &join)?;
+    let begun = Instant::now();
+    let early = second.wait_status("an answer", Some)?;
+    ensure!(!early.ready && begun.elapsed() < Duration::from_secs(8));
+    second.wait_ready()?;
+    ensure!(
+        begun.elapsed() > Duration::from_secs(9),
+        "{:?}",
+        begun.elapsed()
+    );
+    Ok(())
+}
+
+/// A file with a secret, kept as long as the directory.
+fn secret(text: &str) -> Result<(tempfile::TempDir, String)> {
+    let directory = state_directory("secret")?;
+    let path = directory.path().join("secret");
+    std::fs::write(&path, text)?;
+    Ok((directory, path.display().to_string()))
+}
+
+fn another_secret_stays_outside() -> Result<()> {
+    let (_a, ours) = secret("one secret\n")?;
+    let (_b, theirs) = secret("another secret")?;
+    let (mut site, _) = site(|node| {
+        let path = if node.name == "node3" { &theirs } else { &ours };
+        member(node, &["--gossip-secret", path])
+    })?;
+    wait_alive(site.instance("node1")?, &["node1", "node2"])?;
+    let outside = site.instance("node3")?.status()?;
+    ensure!(outside.alive() == ["node3"], "{outside:?}");
+    let dropped = site
+        .instance("node1")?
+        .wait_status("strangers counted", |s| {
+            let gossip = s.gossip?;
+            gossip.dropped.get("no key opens the message").copied()
+        })?;
+    ensure!(dropped > 0);
+    Ok(())
+}
+
+fn a_secret_changes_while_running() -> Result<()> {
+    let (_dir, path) = secret("old")?;
+    let flags = ["--gossip-secret", &path, "--gossip-secret-grace", "8s"];
+    let (mut site, _) = site(|node| member(node, &flags))?;
+    for instance in &mut site.instances {
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    std::fs::write(&path, "new")?;
+    // Who knows only the new one gets in as soon as the others use it, and nobody was lost.
+    site.instance("node3")?.restart()?;
+    for instance in &mut site.instances {
+        wait_until("three members", DEADLINE + DEADLINE, || {
+            let status = instance.status().ok();
+            Ok(status.and_then(|s| (s.alive().len() == 3).then_some(())))
+        })
+        .with_context(|| instance.story())?;
+    }
+    for node in ["node1", "node2"] {
+        let log = site.instance(node)?.story();
+        let dead = |l: &str| l.contains("member is dead") && !l.contains("node3");
+        ensure!(!log.lines().any(dead), "{log}");
+        ensure!(log.contains("secret changed"), "{log}");
+    }
+    Ok(())
+}
