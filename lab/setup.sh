@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
-# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl)
+# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl, memberlist)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -42,9 +42,22 @@ musl() {
     echo "no musl target to be had here: the benches run on the host's libc" >&2
 }
 
+# Members of the real gossip library, in the version MetalLB runs and in the newest.
+memberlist() {
+  local sum
+  sum=$(cat lab/memberlist/* | sha256sum)
+  [ "$(cat "$cache/memberlist/sum" 2>/dev/null)" = "$sum" ] && return
+  have go || { echo "the gossip library needs the Go toolchain, 1.25 or newer" >&2; exit 1; }
+  echo "building two versions of the gossip library (once)" >&2
+  mkdir -p "$cache/memberlist"
+  (cd lab/memberlist && go build -o "$cache/memberlist/v0.5.1" . &&
+    go build -modfile=newest.mod -o "$cache/memberlist/newest" .)
+  echo "$sum" >"$cache/memberlist/sum"
+}
+
 for part in "$@"; do
   case $part in
-    net | deny | musl) "$part" ;;
+    net | deny | musl | memberlist) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -7,6 +7,7 @@ pub mod corten;
 pub mod frame;
 pub mod http;
 pub mod manifests;
+pub mod memberlist;
 pub mod netns;
 pub mod probe;
 pub mod process;

@@ -42,7 +42,7 @@ pub use message::{
 pub use parameters::Parameters;
 pub use push_pull::PushPull;
 pub use stats::{Counters, Drop};
-pub use stream::{STREAM_MAX, StreamMessage, StreamReader};
+pub use stream::{Direction, STREAM_MAX, StreamMessage, StreamReader};
 
 use awareness::Awareness;
 use broadcast::Broadcasts;

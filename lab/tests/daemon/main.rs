@@ -7,6 +7,7 @@ mod crashing;
 mod draining;
 mod gossiping;
 mod ledgers;
+mod mixing;
 mod owning;
 mod starting;
 
@@ -22,6 +23,7 @@ const TRIALS: &[&[Trial]] = &[
     changing::TRIALS,
     conflicting::TRIALS,
     ledgers::TRIALS,
+    mixing::TRIALS,
     assigning::TRIALS,
     starting::TRIALS,
     crashing::TRIALS,

@@ -3,7 +3,7 @@
 use super::member::MemberState;
 use super::message::{Accusation, Ack, Message};
 use super::push_pull::PushPull;
-use super::stream::{StreamMessage, StreamReader};
+use super::stream::{Direction, StreamMessage, StreamReader};
 use super::{Drop, Event, Gossip, Malformed, Output, Presence};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
@@ -76,7 +76,10 @@ impl Streams {
         let stream = Stream {
             with,
             purpose,
-            reader: StreamReader::default(),
+            reader: StreamReader::new(match purpose {
+                Purpose::Serve => Direction::Request,
+                Purpose::Exchange { .. } | Purpose::Ping(_) => Direction::Answer,
+            }),
             deadline,
         };
         self.open.insert(StreamId(self.last), stream);
@@ -114,13 +117,14 @@ impl Gossip {
             return false;
         };
         self.outputs.push_back(Output::Open { stream, to });
-        self.write(stream, message);
+        self.write(stream, Direction::Request, message);
         true
     }
 
-    fn write(&mut self, stream: StreamId, message: Vec<u8>) {
+    fn write(&mut self, stream: StreamId, direction: Direction, message: Vec<u8>) {
         let nonce = self.rng.random();
-        let bytes = self.options.envelope.seal_stream(message, nonce);
+        let envelope = &self.options.envelope;
+        let bytes = envelope.seal_stream(direction, message, nonce);
         self.outputs.push_back(Output::Write { stream, bytes });
     }
 
@@ -188,7 +192,7 @@ impl Gossip {
         match (purpose, message) {
             (Purpose::Serve, StreamMessage::PushPull(state)) => {
                 let ours = self.state(state.join).encode();
-                self.write(stream, ours);
+                self.write(stream, Direction::Answer, ours);
                 self.counters.exchanges += 1;
                 self.merge(state, now);
             }
@@ -200,7 +204,7 @@ impl Gossip {
                     sequence: ping.sequence,
                     payload: Vec::new(),
                 });
-                self.write(stream, ack.encode());
+                self.write(stream, Direction::Answer, ack.encode());
             }
             (Purpose::Serve, StreamMessage::Message(Message::User(bytes))) => {
                 self.event(Event::User { from: with, bytes });

@@ -14,6 +14,16 @@ use serde::Deserialize;
 // DEVIATION: Go's limit is 20 MiB a stream; a small process that anybody may connect to has less.
 pub const STREAM_MAX: usize = 8 << 20;
 
+/// Which way a message goes: only the side that opened the stream puts the label in front, though
+/// the label is authenticated both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the side that opened the stream.
+    Request,
+    /// From the other one.
+    Answer,
+}
+
 /// What comes on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamMessage {
@@ -32,14 +42,22 @@ struct UserHeader {
 impl Envelope {
     /// The bytes of a message (encoded, its type first) on a stream.
     #[must_use]
-    pub fn seal_stream(&self, message: Vec<u8>, nonce: [u8; NONCE_LEN]) -> Vec<u8> {
+    pub fn seal_stream(
+        &self,
+        direction: Direction,
+        message: Vec<u8>,
+        nonce: [u8; NONCE_LEN],
+    ) -> Vec<u8> {
         let mut bytes = message;
         if self.compression
             && let Some(compressed) = deflate(&bytes)
         {
             bytes = compressed;
         }
-        let mut out = self.label.header();
+        let mut out = match direction {
+            Direction::Request => self.label.header(),
+            Direction::Answer => Vec::new(),
+        };
         let keyring = match &self.security {
             Security::On {
                 keyring,
@@ -66,13 +84,24 @@ impl Envelope {
 }
 
 /// Reads the one message of a stream's direction, in whatever pieces it comes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StreamReader {
+    direction: Direction,
     bytes: Vec<u8>,
     push_pull: push_pull::Reader,
 }
 
 impl StreamReader {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(direction: Direction) -> Self {
+        Self {
+            direction,
+            bytes: Vec::new(),
+            push_pull: push_pull::Reader::default(),
+        }
+    }
+
     /// Takes what came; `None` while the message isn't complete.
     ///
     /// # Errors
@@ -86,7 +115,11 @@ impl StreamReader {
             return Err(Malformed::Size);
         }
         self.bytes.extend_from_slice(bytes);
-        let rest = match envelope.label.strip(&self.bytes) {
+        let stripped = match self.direction {
+            Direction::Request => envelope.label.strip(&self.bytes),
+            Direction::Answer => Ok(&self.bytes[..]),
+        };
+        let rest = match stripped {
             Ok(rest) => rest,
             // The header may be on its way; one of length 0 is none.
             Err(Malformed::LabelHeader) if !matches!(self.bytes[..], [_, 0, ..]) => {

@@ -8,12 +8,17 @@ use proptest::prelude::*;
 const NONCE: [u8; NONCE_LEN] = [5; NONCE_LEN];
 
 fn read(envelope: &Envelope, bytes: &[u8]) -> Result<Option<StreamMessage>, Malformed> {
-    StreamReader::default().read(bytes, envelope)
+    StreamReader::new(Direction::Request).read(bytes, envelope)
 }
 
 /// In pieces of `size` bytes; the message must not be there before the last.
-fn read_in_pieces(envelope: &Envelope, bytes: &[u8], size: usize) -> StreamMessage {
-    let mut reader = StreamReader::default();
+fn read_in_pieces(
+    envelope: &Envelope,
+    direction: Direction,
+    bytes: &[u8],
+    size: usize,
+) -> StreamMessage {
+    let mut reader = StreamReader::new(direction);
     let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
     for (i, piece) in pieces.iter().enumerate() {
         match reader.read(piece, envelope).unwrap() {
@@ -60,9 +65,14 @@ fn every_message_reads_back_in_any_pieces() {
             for compression in [false, true] {
                 let envelope = envelope(label, keyed, compression);
                 for (bytes, want) in messages() {
-                    let sealed = envelope.seal_stream(bytes, NONCE);
-                    for size in [1, 2, 7, sealed.len()] {
-                        assert_eq!(read_in_pieces(&envelope, &sealed, size), want);
+                    for direction in [Direction::Request, Direction::Answer] {
+                        let sealed = envelope.seal_stream(direction, bytes.clone(), NONCE);
+                        for size in [1, 2, 7, sealed.len()] {
+                            let read = read_in_pieces(&envelope, direction, &sealed, size);
+                            assert_eq!(read, want);
+                        }
+                        let labelled = label == "blue" && direction == Direction::Request;
+                        assert_eq!(sealed[0] == code::HAS_LABEL, labelled);
                     }
                 }
             }
@@ -78,7 +88,7 @@ fn what_isnt_this_clusters_is_refused_with_its_reason() {
     let keyed = envelope("", true, false);
     let mut stranger = keyed.clone();
     stranger.security = Security::with(Keyring::new(key(2)));
-    let sealed = |e: &Envelope| e.seal_stream(one(), NONCE);
+    let sealed = |e: &Envelope| e.seal_stream(Direction::Request, one(), NONCE);
     let mut longer = sealed(&keyed);
     // The length is authenticated, too.
     longer[4] += 1;
@@ -105,7 +115,7 @@ fn what_isnt_this_clusters_is_refused_with_its_reason() {
 #[test]
 fn what_never_ends_is_left() {
     let plain = envelope("", false, false);
-    let mut reader = StreamReader::default();
+    let mut reader = StreamReader::new(Direction::Answer);
     let header = PushPull {
         user: vec![0; STREAM_MAX],
         ..PushPull::default()
@@ -121,7 +131,7 @@ fn what_never_ends_is_left() {
     ] {
         let envelope = envelope("", keyed, compression);
         let cut = messages().remove(4).0[..50].to_vec();
-        let sealed = envelope.seal_stream(cut, NONCE);
+        let sealed = envelope.seal_stream(Direction::Request, cut, NONCE);
         assert_eq!(read(&envelope, &sealed), Err(want), "{keyed} {compression}");
     }
 }
@@ -135,9 +145,10 @@ proptest! {
         size in 1usize..2000,
     ) {
         let envelope = envelope("blue", keyed, compression);
-        let sealed = envelope.seal_stream(state.encode(), NONCE);
+        let direction = Direction::Request;
+        let sealed = envelope.seal_stream(direction, state.encode(), NONCE);
         prop_assert_eq!(
-            read_in_pieces(&envelope, &sealed, size),
+            read_in_pieces(&envelope, direction, &sealed, size),
             StreamMessage::PushPull(state)
         );
     }

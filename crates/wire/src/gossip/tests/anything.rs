@@ -54,7 +54,8 @@ fn play(steps: &[Step]) -> Vec<Output> {
             Step::Bytes(bytes) => gossip.handle_packet(from, bytes, now),
             Step::State(state) => {
                 if let Some(stream) = gossip.handle_accept(from, now) {
-                    let bytes = plain().seal_stream(state.encode(), [0; NONCE_LEN]);
+                    let bytes =
+                        plain().seal_stream(Direction::Request, state.encode(), [0; NONCE_LEN]);
                     gossip.handle_stream(stream, &bytes, now);
                 }
             }
