@@ -14,6 +14,7 @@ mod awareness;
 mod broadcast;
 pub mod code;
 mod compress;
+mod detector;
 mod envelope;
 mod exchange;
 mod hear;
@@ -31,6 +32,7 @@ mod stats;
 mod stream;
 mod suspicion;
 
+pub use detector::Detection;
 pub use envelope::{Envelope, Label, LabelTooLong, Opened, Security};
 pub use exchange::{Failure, StreamId};
 pub use keyring::{Key, KeyError, Keyring, NONCE_LEN};
@@ -46,6 +48,7 @@ pub use stream::{Direction, STREAM_MAX, StreamMessage, StreamReader};
 
 use awareness::Awareness;
 use broadcast::Broadcasts;
+use detector::{Detector, Features};
 use exchange::Streams;
 use member::Members;
 use probe::Probing;
@@ -65,7 +68,8 @@ pub struct GossipOptions {
     pub name: String,
     /// Where others reach this node, for packets and streams.
     pub address: SocketAddr,
-    /// What others may know of it, at most [`META_MAX`] bytes; the rest is cut.
+    /// What others may know of it, behind what Corten itself says there; cut to [`META_MAX`]
+    /// bytes in all.
     pub meta: Vec<u8>,
     /// How messages are wrapped.
     pub envelope: Envelope,
@@ -172,6 +176,7 @@ pub struct Gossip {
     awareness: Awareness,
     broadcasts: Broadcasts,
     probing: Probing,
+    detector: Detector,
     streams: Streams,
     rounds: Rounds,
     rotation: Rotation,
@@ -196,9 +201,15 @@ impl Gossip {
     /// A node that knows of nobody else.
     #[must_use]
     pub fn new(mut options: GossipOptions, now: Instant) -> Self {
+        let detection = options.parameters.detection;
+        if detection != Detection::Off {
+            let features = Features { detector: true };
+            options.meta = [features.encode(), options.meta].concat();
+        }
         options.meta.truncate(META_MAX);
         let mut rng = StdRng::from_seed(options.seed);
         let rounds = Rounds::new(&options.parameters, now, &mut rng);
+        let detector = Detector::new(detection, now, &mut rng);
         let sequence = rng.random();
         let awareness = Awareness::new(options.parameters.awareness_max);
         let mut gossip = Self {
@@ -213,6 +224,7 @@ impl Gossip {
             awareness,
             broadcasts: Broadcasts::default(),
             probing: Probing::default(),
+            detector,
             streams: Streams::default(),
             rounds,
             rotation: Rotation::default(),
@@ -241,6 +253,7 @@ impl Gossip {
                 }
             }
         }
+        self.ring(now);
     }
 
     /// The deadline of [`Self::poll_timeout`] has come; calling early or late does no harm.
@@ -248,8 +261,10 @@ impl Gossip {
         self.rotation_due(now);
         self.streams_due(now);
         self.probes_due(now);
+        self.detector_due(now);
         self.suspicions_due(now);
         self.rounds_due(now);
+        self.ring(now);
     }
 
     /// The next thing to do, in order; `None` when there is nothing for now.
@@ -265,6 +280,7 @@ impl Gossip {
             self.rotation.next(),
             self.streams.next(),
             self.probing.next(),
+            self.detector.next(),
             suspicions,
             self.rounds.next(),
         ]

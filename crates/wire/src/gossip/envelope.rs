@@ -19,6 +19,8 @@ use serde_bytes::ByteBuf;
 const DEPTH: usize = 4;
 /// Most bytes a packet is decompressed to.
 const PACKET_MAX: usize = 256 << 10;
+/// What is shorter doesn't get any smaller.
+const COMPRESS_MIN: usize = 64;
 /// Messages in one compound; its count is one byte.
 const COMPOUND_MAX: usize = 255;
 
@@ -273,6 +275,9 @@ fn compound(messages: &[Vec<u8>]) -> Vec<u8> {
 
 /// The message, compressed if that makes it smaller.
 fn smaller(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < COMPRESS_MIN {
+        return bytes;
+    }
     match deflate(&bytes) {
         Some(compressed) if compressed.len() < bytes.len() => compressed,
         _ => bytes,

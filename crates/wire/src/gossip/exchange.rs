@@ -148,6 +148,7 @@ impl Gossip {
             Ok(Some(message)) => {
                 if let Some(Stream { with, purpose, .. }) = self.streams.open.remove(&stream) {
                     self.hear_stream(stream, with, purpose, message, now);
+                    self.ring(now);
                 }
                 self.outputs.push_back(Output::Close { stream });
             }
@@ -226,7 +227,7 @@ impl Gossip {
             (Purpose::Ping(sequence), StreamMessage::Message(Message::Ack(ack))) => {
                 if ack.sequence == sequence && self.is_probing(sequence) {
                     self.counters.stream_only += 1;
-                    self.hear_ack(&ack);
+                    self.hear_ack(&ack, now);
                 }
             }
             (Purpose::Serve | Purpose::Ping(_), _) => self.drop(Drop::Unexpected),

@@ -1,5 +1,6 @@
 //! What a message in a packet leads to.
 
+use super::detector::Said;
 use super::message::{Ack, Message, Ping};
 use super::{Drop, Event, Gossip};
 use std::net::SocketAddr;
@@ -10,12 +11,15 @@ impl Gossip {
         match message {
             Message::Ping(ping) => self.hear_ping(from, &ping),
             Message::IndirectPing(ping) => self.hear_indirect(from, ping, now),
-            Message::Ack(ack) => self.hear_ack(&ack),
+            Message::Ack(ack) => self.hear_ack(&ack, now),
             Message::Nack(sequence) => self.hear_nack(sequence),
             Message::Suspect(suspect) => self.hear_suspect(suspect, now),
             Message::Alive(alive) => self.hear_alive(alive, now),
             Message::Dead(dead) => self.hear_dead(dead, now),
-            Message::User(bytes) => self.event(Event::User { from, bytes }),
+            Message::User(bytes) => match Said::decode(&bytes) {
+                Some(said) => self.hear_detector(from, said, now),
+                None => self.event(Event::User { from, bytes }),
+            },
             Message::Error(_) => self.drop(Drop::Unexpected),
         }
     }

@@ -1,5 +1,6 @@
 //! Timers and limits (`spec/metallb.md` §5.6).
 
+use super::detector::Detection;
 use std::time::Duration;
 
 /// How members probe, suspect and gossip. A period of zero switches its activity off.
@@ -37,10 +38,12 @@ pub struct Parameters {
     pub packet_size: usize,
     /// After this long a dead member's name may come back with another address; zero for never.
     pub dead_reclaim: Duration,
+    /// How members that know it watch each other besides.
+    pub detection: Detection,
 }
 
 impl Parameters {
-    /// The profile for one network, the default.
+    /// The profile for one network, the default; as memberlist has it, without a detector.
     pub const LAN: Self = Self {
         stream_timeout: Duration::from_secs(10),
         indirect_checks: 3,
@@ -57,6 +60,7 @@ impl Parameters {
         gossip_to_the_dead: Duration::from_secs(30),
         packet_size: 1400,
         dead_reclaim: Duration::ZERO,
+        detection: Detection::Off,
     };
 
     /// The profile for networks far apart.

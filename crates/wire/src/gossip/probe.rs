@@ -199,7 +199,7 @@ impl Gossip {
     }
 
     /// An answer came, in a packet or on a stream.
-    pub(super) fn hear_ack(&mut self, ack: &Ack) {
+    pub(super) fn hear_ack(&mut self, ack: &Ack, now: Instant) {
         if self.probing.own.remove(&ack.sequence).is_some() {
             self.awareness.better();
         } else if let Some(relay) = self.probing.relays.remove(&ack.sequence) {
@@ -208,7 +208,7 @@ impl Gossip {
                 payload: Vec::new(),
             });
             self.send_with_rumours(relay.to, &ack, false);
-        } else {
+        } else if !self.hear_detector_ack(ack.sequence, now) {
             self.drop(Drop::Unasked);
         }
     }

@@ -62,6 +62,7 @@ impl Gossip {
     }
 
     fn tell(&mut self, node: &str, state: MemberState, by: &str) {
+        self.detector.changed();
         self.event(Event::Member {
             node: node.to_owned(),
             state,

@@ -56,6 +56,10 @@ pub struct Counters {
     pub stream_only: u64,
     /// Accusations of this node that were refuted.
     pub refuted: u64,
+    /// Neighbours that the detector accused.
+    pub accusations: u64,
+    /// Of these, those that were alive.
+    pub acquittals: u64,
     /// States exchanged.
     pub exchanges: u64,
 }

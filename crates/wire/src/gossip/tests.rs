@@ -21,13 +21,13 @@ pub(super) fn zero() -> Instant {
 
 const LATENCY: Duration = Duration::from_millis(1);
 
-fn address(i: usize) -> SocketAddr {
+pub(super) fn address(i: usize) -> SocketAddr {
     format!("10.0.{}.{}:7946", i / 250, i % 250 + 1)
         .parse()
         .unwrap()
 }
 
-fn name(i: usize) -> String {
+pub(super) fn name(i: usize) -> String {
     format!("node-{i}")
 }
 
@@ -35,7 +35,7 @@ fn plain() -> Envelope {
     envelope::tests::envelope("", false, true)
 }
 
-fn options(i: usize) -> GossipOptions {
+pub(super) fn options(i: usize) -> GossipOptions {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&(i as u64 + 1).to_be_bytes());
     GossipOptions {
@@ -58,31 +58,36 @@ enum Delivery {
 /// One end of a stream: whose, and its name there.
 type End = (SocketAddr, StreamId);
 
-struct Node {
+pub(super) struct Node {
     gossip: Gossip,
     events: Vec<(Duration, Event)>,
 }
 
-struct World {
-    start: Instant,
-    now: Instant,
-    nodes: BTreeMap<SocketAddr, Node>,
+pub(super) struct World {
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) nodes: BTreeMap<SocketAddr, Node>,
     deliveries: BTreeMap<(Instant, u64), (SocketAddr, Delivery)>,
     sent: u64,
     /// Other ends of streams, by end.
     streams: BTreeMap<End, End>,
     /// Pairs that don't hear each other: from, to.
-    cut: BTreeSet<(SocketAddr, SocketAddr)>,
+    pub(super) cut: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Pairs between which packets are lost, though streams work.
-    deaf: BTreeSet<(SocketAddr, SocketAddr)>,
+    pub(super) deaf: BTreeSet<(SocketAddr, SocketAddr)>,
     /// One packet of so many is lost.
-    loss: Option<u64>,
+    pub(super) loss: Option<u64>,
+    /// When each node has to be called next.
+    timers: BTreeSet<(Instant, SocketAddr)>,
+    set: BTreeMap<SocketAddr, Instant>,
+    /// Nodes that don't do anything, and what waits for them.
+    paused: BTreeMap<SocketAddr, Vec<Delivery>>,
     largest: usize,
     trace: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = zero();
         Self {
             start: now,
@@ -94,13 +99,16 @@ impl World {
             cut: BTreeSet::new(),
             deaf: BTreeSet::new(),
             loss: None,
+            timers: BTreeSet::new(),
+            set: BTreeMap::new(),
+            paused: BTreeMap::new(),
             largest: 0,
             trace: Vec::new(),
         }
     }
 
     /// So many nodes, all joined to the first.
-    fn of(count: usize, options: impl Fn(usize) -> GossipOptions) -> Self {
+    pub(super) fn of(count: usize, options: impl Fn(usize) -> GossipOptions) -> Self {
         let mut world = Self::new();
         for i in 0..count {
             world.start(options(i));
@@ -115,31 +123,51 @@ impl World {
         world
     }
 
-    fn start(&mut self, options: GossipOptions) {
+    pub(super) fn start(&mut self, options: GossipOptions) {
         let at = options.address;
         let node = Node {
             gossip: Gossip::new(options, self.now),
             events: Vec::new(),
         };
         self.nodes.insert(at, node);
+        self.drain(at);
     }
 
     /// SIGKILL: connections break, the host answers for the closed port.
-    fn kill(&mut self, i: usize) {
+    pub(super) fn kill(&mut self, i: usize) {
         self.nodes.remove(&address(i)).unwrap();
+        self.set_timer(address(i));
     }
 
-    fn join(&mut self, i: usize, to: usize) {
+    /// SIGSTOP: what comes waits.
+    pub(super) fn pause(&mut self, i: usize) {
+        self.paused.insert(address(i), Vec::new());
+        self.set_timer(address(i));
+    }
+
+    /// SIGCONT.
+    pub(super) fn resume(&mut self, i: usize) {
+        let waiting = self.paused.remove(&address(i)).unwrap();
+        // Its own timers are due first.
+        let now = self.now;
+        self.gossip(i).handle_timeout(now);
+        self.drain(address(i));
+        for delivery in waiting {
+            self.deliver(address(i), delivery);
+        }
+    }
+
+    pub(super) fn join(&mut self, i: usize, to: usize) {
         let now = self.now;
         self.gossip(i).join(address(to), now);
         self.drain(address(i));
     }
 
-    fn gossip(&mut self, i: usize) -> &mut Gossip {
+    pub(super) fn gossip(&mut self, i: usize) -> &mut Gossip {
         &mut self.nodes.get_mut(&address(i)).unwrap().gossip
     }
 
-    fn present(&mut self, i: usize) -> BTreeSet<String> {
+    pub(super) fn present(&mut self, i: usize) -> BTreeSet<String> {
         let members = self.gossip(i).members();
         members
             .filter(|m| m.state.is_present())
@@ -147,7 +175,7 @@ impl World {
             .collect()
     }
 
-    fn state(&mut self, i: usize, of: usize) -> Option<MemberState> {
+    pub(super) fn state(&mut self, i: usize, of: usize) -> Option<MemberState> {
         let name = name(of);
         let mut members = self.gossip(i).members();
         members.find(|m| m.alive.node == name).map(|m| m.state)
@@ -165,19 +193,19 @@ impl World {
         states
     }
 
-    fn happened(&self, i: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Duration> {
+    pub(super) fn happened(&self, i: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Duration> {
         let events = &self.nodes[&address(i)].events;
         let wanted = events.iter().filter(|(_, e)| wanted(e));
         wanted.map(|(at, _)| *at).collect()
     }
 
-    fn forget_events(&mut self) {
+    pub(super) fn forget_events(&mut self) {
         for node in self.nodes.values_mut() {
             node.events.clear();
         }
     }
 
-    fn cut_between(&mut self, a: impl Iterator<Item = usize>, b: &[usize]) {
+    pub(super) fn cut_between(&mut self, a: impl Iterator<Item = usize>, b: &[usize]) {
         for a in a {
             for b in b {
                 self.cut.insert((address(a), address(*b)));
@@ -186,14 +214,10 @@ impl World {
         }
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let timer = self
-                .nodes
-                .iter()
-                .filter_map(|(at, n)| Some((n.gossip.poll_timeout()?, *at)))
-                .min();
+            let timer = self.timers.first().copied();
             let delivery = self.deliveries.keys().next().copied();
             let next = [timer.map(|t| t.0), delivery.map(|d| d.0)];
             let Some(next) = next.into_iter().flatten().min().filter(|at| *at <= end) else {
@@ -224,6 +248,9 @@ impl World {
 
     fn deliver(&mut self, to: SocketAddr, delivery: Delivery) {
         let now = self.now;
+        if let Some(waiting) = self.paused.get_mut(&to) {
+            return waiting.push(delivery);
+        }
         let Some(node) = self.nodes.get_mut(&to) else {
             if let Delivery::Accept(end) = delivery {
                 self.post(end.0, Delivery::Closed(end));
@@ -247,6 +274,22 @@ impl World {
             Delivery::Closed((_, stream)) => node.gossip.handle_closed(stream),
         }
         self.drain(to);
+    }
+
+    /// Takes note of when a node has to be called next.
+    fn set_timer(&mut self, at: SocketAddr) {
+        if let Some(before) = self.set.remove(&at) {
+            self.timers.remove(&(before, at));
+        }
+        let running = self
+            .nodes
+            .get(&at)
+            .filter(|_| !self.paused.contains_key(&at));
+        let next = running.and_then(|n| n.gossip.poll_timeout());
+        if let Some(next) = next {
+            self.timers.insert((next, at));
+            self.set.insert(at, next);
+        }
     }
 
     fn drain(&mut self, at: SocketAddr) {
@@ -276,6 +319,7 @@ impl World {
                 }
             }
         }
+        self.set_timer(at);
     }
 
     /// The host at the other end, also while the stream is being opened.
@@ -303,6 +347,6 @@ impl World {
     }
 }
 
-fn secs(s: u64) -> Duration {
+pub(super) fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
 }
