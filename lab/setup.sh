@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
-# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl, memberlist)
+# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl, memberlist, cluster)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
 mkdir -p "$cache"
 
 CARGO_DENY_VERSION=0.20.2
+KUBERNETES_VERSION=1.36.3
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -55,9 +56,32 @@ memberlist() {
   echo "$sum" >"$cache/memberlist/sum"
 }
 
+# The servers of the test cluster, from the Go modules pinned in lab/cluster.
+cluster() {
+  server etcd go.etcd.io/etcd/server/v3
+  server kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \
+    "-X k8s.io/component-base/version.gitVersion=v$KUBERNETES_VERSION" \
+    "-X k8s.io/component-base/version.gitMajor=1" \
+    "-X k8s.io/component-base/version.gitMinor=36"
+}
+
+# server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module beside it, unless that was done
+# from the very same pins.
+server() {
+  local name=$1 package=$2 module=lab/cluster/etcd pins
+  [ "$name" = etcd ] || module=lab/cluster/kubernetes
+  pins=$(cat $module/go.mod $module/go.sum | sha256sum)
+  [ -x "$cache/cluster/$name" ] && [ "$(cat "$cache/cluster/$name.pins" 2>/dev/null)" = "$pins" ] && return
+  have go || { echo "Go is needed to build $name: see https://go.dev/doc/install" >&2; exit 1; }
+  mkdir -p "$cache/cluster"
+  echo "building $name (once, some minutes)" >&2
+  (cd $module && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${*:3}" -o "$cache/cluster/$name" "$package")
+  echo "$pins" >"$cache/cluster/$name.pins"
+}
+
 for part in "$@"; do
   case $part in
-    net | deny | musl | memberlist) "$part" ;;
+    net | deny | musl | memberlist | cluster) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

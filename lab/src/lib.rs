@@ -6,6 +6,7 @@
 pub mod corten;
 pub mod frame;
 pub mod http;
+pub mod kubernetes;
 pub mod manifests;
 pub mod memberlist;
 pub mod netns;

@@ -7,7 +7,7 @@
 
 mod atomic;
 mod batch;
-mod decode;
+pub(crate) mod decode;
 mod files;
 mod health;
 pub mod ledger;
@@ -15,7 +15,7 @@ pub mod lock;
 mod overlay;
 pub mod read;
 pub mod status;
-mod tree;
+pub(crate) mod tree;
 mod view;
 mod watch;
 

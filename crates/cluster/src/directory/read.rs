@@ -11,7 +11,7 @@
 //! * If two documents define the same object, the first by file name and line is used and the
 //!   other is rejected.
 
-mod kinds;
+pub(crate) mod kinds;
 mod subject;
 
 use super::decode::{DecodeError, UnknownField};

@@ -1,0 +1,264 @@
+//! The Kubernetes API as the source of facts, and where decisions are written.
+//!
+//! [`Kubernetes::next`] gives what changed as the engine's events, the same ones that
+//! [`crate::directory`] gives, and carries on with what is being written meanwhile. A kind that
+//! can't be listed or watched now, and an API server that is gone, change no fact: an object
+//! leaves only when the server says so, or when a whole list came without it.
+
+mod assign;
+mod kinds;
+mod record;
+mod view;
+mod watch;
+mod wire;
+
+pub use record::Reporter;
+
+use assign::Assigner;
+use corten_engine::event::{Assignment, Event, EventRecord};
+use corten_engine::names::ServiceKey;
+use corten_engine::rejection::Kind;
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{FutureExt as _, StreamExt as _};
+use kube::Client;
+use record::Recorder;
+use std::time::Duration;
+use thiserror::Error;
+use view::{Health, News, View};
+use watch::Said;
+
+/// Most things taken from the watches before they are handed on together.
+const BATCH: usize = 2_000;
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// How the API is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Corten's own namespace: where metallb.io objects are.
+    pub namespace: String,
+    /// The kinds watched; of any other, nothing is ever said.
+    pub kinds: Vec<Kind>,
+    /// Who says events.
+    pub reporter: Reporter,
+}
+
+/// Kinds the controller reads (`spec/metallb.md` §2.3).
+pub const CONTROLLER_KINDS: [Kind; 4] = [
+    Kind::Service,
+    Kind::Namespace,
+    Kind::IPAddressPool,
+    Kind::Community,
+];
+
+/// Kinds the speaker reads (`spec/metallb.md` §2.3).
+pub const SPEAKER_KINDS: [Kind; 10] = [
+    Kind::Service,
+    Kind::EndpointSlice,
+    Kind::Node,
+    Kind::Namespace,
+    Kind::IPAddressPool,
+    Kind::L2Advertisement,
+    Kind::BGPAdvertisement,
+    Kind::BGPPeer,
+    Kind::BFDProfile,
+    Kind::Community,
+];
+
+/// Why the API can't be used at all.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// There is neither a kubeconfig nor a ServiceAccount of a pod.
+    #[error("how to reach the API server isn't known: {0}")]
+    Unknown(#[from] kube::config::InferConfigError),
+    /// What there is can't be used.
+    #[error("how to reach the API server can't be used: {0}")]
+    Unusable(#[from] kube::Error),
+}
+
+/// A client by `$KUBECONFIG`, or else by the pod's ServiceAccount. Nothing is asked yet. Needs a
+/// running tokio runtime.
+///
+/// # Errors
+/// If neither is there or can be used.
+pub async fn connect() -> Result<Client, ConnectError> {
+    let config = kube::Config::infer().await?;
+    Ok(Client::try_from(config)?)
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, Error)]
+enum CallError {
+    #[error("{}", chain(.0))]
+    Kube(#[from] kube::Error),
+    #[error("no answer within {REQUEST:?}")]
+    Late,
+}
+
+impl CallError {
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) => Some(status.code),
+            Self::Kube(_) | Self::Late => None,
+        }
+    }
+
+    /// Whether the object was changed by somebody else meanwhile.
+    fn is_conflict(&self) -> bool {
+        self.code() == Some(409)
+    }
+
+    /// Whether the same request can't ever succeed.
+    fn is_final(&self) -> bool {
+        matches!(self.code(), Some(400 | 404 | 405 | 413 | 422))
+    }
+}
+
+async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
+    match tokio::time::timeout(REQUEST, request).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(CallError::Late),
+    }
+}
+
+/// An error and its causes in one line; a cause the error before it says already is left out.
+fn chain(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return format!("{} ({})", status.message, status.code);
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The Kubernetes API.
+pub struct Kubernetes {
+    watches: SelectAll<BoxStream<'static, (usize, Said)>>,
+    views: Vec<View>,
+    assigner: Assigner,
+    recorder: Recorder,
+}
+
+impl Kubernetes {
+    /// Starts watching. Needs a running tokio runtime.
+    #[must_use]
+    pub fn open(client: &Client, options: Options) -> Self {
+        let Options {
+            namespace,
+            kinds,
+            reporter,
+        } = options;
+        let mut watches = SelectAll::new();
+        for (index, kind) in kinds.iter().enumerate() {
+            let api = kinds::api(client, *kind, &namespace);
+            let stream = watch::follow(api, kinds::labels(*kind));
+            watches.push(stream.map(move |said| (index, said)).boxed());
+        }
+        Self {
+            watches,
+            views: kinds.into_iter().map(View::new).collect(),
+            assigner: Assigner::new(client.clone()),
+            recorder: Recorder::new(client.clone(), reporter),
+        }
+    }
+
+    /// Waits for changes and says them, and writes meanwhile. A batch is to be handed to the
+    /// engine as a whole; one without events says that [`Self::warnings`] changed. Nothing is lost
+    /// if the future is dropped.
+    pub async fn next(&mut self) -> Vec<Event> {
+        loop {
+            tokio::select! {
+                Some((index, said)) = self.watches.next() => {
+                    let (events, news) = self.hear(index, said);
+                    if !events.is_empty() || news.health {
+                        return events;
+                    }
+                }
+                () = self.assigner.progress() => {}
+                () = self.recorder.progress() => {}
+            }
+        }
+    }
+
+    /// Takes in what a watch said and whatever else was said by now.
+    fn hear(&mut self, index: usize, said: Said) -> (Vec<Event>, News) {
+        let mut events = Vec::new();
+        let mut news = News::default();
+        let mut next = Some((index, said));
+        let mut taken = 0;
+        while let Some((index, said)) = next.take() {
+            if let Some(view) = self.views.get_mut(index) {
+                let heard = view.hear(said, &mut events);
+                news.rejections |= heard.rejections;
+                news.health |= heard.health;
+            }
+            taken += 1;
+            if taken < BATCH {
+                next = self.watches.next().now_or_never().flatten();
+            }
+        }
+        for event in &events {
+            if let Event::Delete(object) = event
+                && object.kind == Kind::Service
+            {
+                let service = ServiceKey::new(&object.namespace, &object.name);
+                self.assigner.forget(&service);
+            }
+        }
+        if news.rejections {
+            let all = self.views.iter().flat_map(View::rejections);
+            events.push(Event::Rejections(all.cloned().collect()));
+        }
+        (events, news)
+    }
+
+    /// Has allocations written, each instead of any earlier one of its Service.
+    pub fn assign(&mut self, assignments: Vec<(ServiceKey, Assignment)>) {
+        for (service, assignment) in assignments {
+            self.assigner.assign(service, assignment);
+        }
+    }
+
+    /// Has events written.
+    pub fn emit(&mut self, records: Vec<EventRecord>) {
+        for record in records {
+            let services = self.views.iter().find(|v| v.kind() == Kind::Service);
+            let (namespace, name) = (record.service.namespace(), record.service.name());
+            // One that is gone has no uid to tell it by, and nobody to read it.
+            if let Some(uid) = services.and_then(|v| v.uid(namespace, name)) {
+                self.recorder.emit(record, hyphenated(uid));
+            }
+        }
+    }
+
+    /// What can't be watched now, and why.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.views.iter().filter_map(|view| match view.health() {
+            Health::Good => None,
+            Health::Bad(cause) => Some(format!(
+                "{} objects can't be watched now, what is known of them stays: {cause}",
+                view.kind()
+            )),
+        })
+    }
+}
+
+/// A uid as the API server writes it.
+fn hyphenated(uid: u128) -> String {
+    let digits = format!("{uid:032x}");
+    let mut text = String::with_capacity(36);
+    for (i, digit) in digits.chars().enumerate() {
+        if matches!(i, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}

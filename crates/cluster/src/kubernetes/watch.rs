@@ -1,0 +1,107 @@
+//! One kind's watch: lists in pages, resumes, and never gives up.
+//!
+//! Whatever fails is said, and tried again after a pause that grows and differs between
+//! processes. A watch that can't be resumed from where it was is begun anew with a list; objects
+//! only count as gone when a whole list came without them.
+
+use super::wire::Wire;
+use futures_util::StreamExt as _;
+use futures_util::stream::{BoxStream, unfold};
+use kube::api::Api;
+use kube::runtime::watcher::{self, Event, watcher};
+use rand::RngExt as _;
+use std::time::Duration;
+
+/// Objects a page of a list: small, since a page is what is held in memory in full.
+const PAGE: u32 = 50;
+/// The first pause.
+const SHORTEST: Duration = Duration::from_millis(200);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Failures in a row after which what is known of the watch is given up and a list is made.
+const PATIENCE: u32 = 5;
+
+/// What a watch says.
+pub(super) type Said = Result<Event<Wire>, watcher::Error>;
+
+struct Following {
+    api: Api<Wire>,
+    labels: Option<String>,
+    stream: BoxStream<'static, Said>,
+    failures: u32,
+}
+
+/// Follows the objects of `api`, for ever; `labels` is a selector.
+pub(super) fn follow(api: Api<Wire>, labels: Option<String>) -> BoxStream<'static, Said> {
+    let stream = begin(&api, labels.as_deref());
+    let following = Following {
+        api,
+        labels,
+        stream,
+        failures: 0,
+    };
+    unfold(following, |mut following| async move {
+        let said = following.next().await;
+        Some((said, following))
+    })
+    .boxed()
+}
+
+fn begin(api: &Api<Wire>, labels: Option<&str>) -> BoxStream<'static, Said> {
+    let config = watcher::Config::default().page_size(PAGE);
+    let config = labels.iter().fold(config, |config, l| config.labels(l));
+    watcher(api.clone(), config).boxed()
+}
+
+impl Following {
+    async fn next(&mut self) -> Said {
+        if self.failures > 0 {
+            tokio::time::sleep(pause(self.failures)).await;
+        }
+        let said = loop {
+            match self.stream.next().await {
+                Some(said) => break said,
+                None => self.begin(),
+            }
+        };
+        match &said {
+            // The beginning of a list was not heard from the server.
+            Ok(Event::Init) => {}
+            Ok(_) => self.failures = 0,
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                if is_lost(error) || self.failures.is_multiple_of(PATIENCE) {
+                    self.begin();
+                }
+            }
+        }
+        said
+    }
+
+    fn begin(&mut self) {
+        self.stream = begin(&self.api, self.labels.as_deref());
+    }
+}
+
+/// Whether the server has forgotten where the watch was (410), or never knew.
+fn is_lost(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        watcher::Error::WatchError(status) => status.code == 410,
+        watcher::Error::WatchStartFailed(_)
+        | watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+/// How long to wait after so many failures: doubled each time, and anything from half of that up.
+pub(super) fn pause(failures: u32) -> Duration {
+    let doubled = SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled
+        .min(LONGEST)
+        .mul_f64(rand::rng().random_range(0.5..1.0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! A real API server: etcd and kube-apiserver in a network namespace of their own, reached from
+//! other namespaces through a [`Relay`].
+//!
+//! Both servers listen on loopback only and die with the lab. What answers is the real thing:
+//! storage, admission, RBAC, ServiceAccount tokens. Nobody runs pods or moves traffic here.
+
+mod client;
+mod credentials;
+mod relay;
+
+pub use client::{Client, Kind};
+pub use relay::Relay;
+
+use crate::netns::Netns;
+use crate::process::Process;
+use crate::stage;
+use crate::wait::wait_until;
+use anyhow::{Context, Result, bail};
+use credentials::Credentials;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Where the API server listens, in its own namespace and wherever a [`Relay`] leads to it.
+pub const PORT: u16 = 6443;
+/// When to give up on a server's start.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Cluster addresses of Services, both families.
+const SERVICE_RANGES: &str = "10.96.0.0/16,fd96::/108";
+
+/// etcd and kube-apiserver.
+#[derive(Debug)]
+pub struct Kubernetes {
+    client: Client,
+    server: Option<Process>,
+    _etcd: Process,
+    credentials: Credentials,
+    ns: Netns,
+    dir: TempDir,
+}
+
+impl Kubernetes {
+    /// Starts both servers and waits until the API server is ready.
+    ///
+    /// # Errors
+    /// If the servers were not built (`lab/setup.sh cluster`), or with what a server logged.
+    pub fn start() -> Result<Self> {
+        let ns = Netns::new("kubernetes")?;
+        let dir = tempfile::Builder::new()
+            .prefix("kubernetes-")
+            .tempdir_in(stage::scratch()?)?;
+        let credentials = Credentials::create(dir.path())?;
+        let etcd = start_etcd(&ns, dir.path())?;
+        let client = Client::connect(&ns, credentials.administrator())?;
+        let mut cluster = Self {
+            client,
+            server: None,
+            _etcd: etcd,
+            credentials,
+            ns,
+            dir,
+        };
+        cluster.start_server()?;
+        Ok(cluster)
+    }
+
+    /// The administrator's client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Kills the API server; what is stored stays.
+    ///
+    /// # Errors
+    /// If it can't be waited for.
+    pub fn kill_server(&mut self) -> Result<()> {
+        self.server.take().map_or(Ok(()), |mut s| s.kill())
+    }
+
+    /// Starts the API server and waits until it is ready.
+    ///
+    /// # Errors
+    /// With what it logged, if it doesn't get there.
+    pub fn start_server(&mut self) -> Result<()> {
+        let args = self.credentials.server_arguments(SERVICE_RANGES);
+        let program = binary("kube-apiserver")?;
+        let mut server = self.ns.spawn("kube-apiserver", &program, &args)?;
+        wait_until("a ready API server", DEADLINE, || {
+            if let Some(status) = server.ended()? {
+                bail!("kube-apiserver ended: {status}");
+            }
+            Ok(self.client.is_ready().then_some(()))
+        })
+        .with_context(|| format!("kube-apiserver logged:\n  {}", server.log().join("\n  ")))?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Leads the API server's address of another namespace here.
+    ///
+    /// # Errors
+    /// If the port is taken there.
+    pub fn relay_to(&self, other: &Netns) -> Result<Relay> {
+        Relay::start(other, &self.ns, PORT)
+    }
+
+    /// The namespace the servers are in.
+    #[must_use]
+    pub fn netns(&self) -> &Netns {
+        &self.ns
+    }
+
+    /// Writes a kubeconfig with a token of a ServiceAccount, which is made if there is none.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn service_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.client.service_account_token(namespace, name)?;
+        self.write_kubeconfig(&format!("{namespace}-{name}"), &token)
+    }
+
+    /// Writes the administrator's kubeconfig.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn administrator(&self) -> Result<PathBuf> {
+        self.write_kubeconfig("admin", credentials::ADMINISTRATOR_TOKEN)
+    }
+
+    fn write_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
+        let path = self.dir.path().join(format!("{name}.kubeconfig"));
+        fs::write(&path, self.credentials.kubeconfig(token))?;
+        Ok(path)
+    }
+}
+
+fn start_etcd(ns: &Netns, dir: &Path) -> Result<Process> {
+    let data = dir.join("etcd");
+    let args = [
+        "--data-dir",
+        &data.display().to_string(),
+        "--unsafe-no-fsync",
+        "--listen-client-urls=http://127.0.0.1:2379",
+        "--advertise-client-urls=http://127.0.0.1:2379",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        "--log-level=warn",
+    ]
+    .map(str::to_owned);
+    ns.spawn("etcd", &binary("etcd")?, &args)
+}
+
+/// A server's program in the cache `lab/setup.sh cluster` fills, or in `$CORTEN_CLUSTER_BIN`.
+fn binary(name: &str) -> Result<String> {
+    let dir = std::env::var_os("CORTEN_CLUSTER_BIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/cluster"),
+        PathBuf::from,
+    );
+    let path = dir.join(name);
+    if !path.is_file() {
+        bail!("there is no {}: run lab/setup.sh cluster", path.display());
+    }
+    Ok(path.display().to_string())
+}

@@ -1,0 +1,327 @@
+//! The administrator's hands: objects as YAML in, as JSON out.
+
+use crate::netns::Netns;
+use crate::wait::wait_until;
+use anyhow::{Context, Result, bail};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// When to give up on the API server's taking up new kinds.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A kind the lab works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    name: &'static str,
+    group: &'static str,
+    version: &'static str,
+    plural: &'static str,
+    namespaced: bool,
+}
+
+macro_rules! kinds {
+    ($($name:ident, $group:literal, $version:literal, $plural:literal, $namespaced:literal;)*) => {
+        #[expect(non_upper_case_globals, reason = "named as the kinds are")]
+        impl Kind {
+            $(
+                #[doc = concat!("`", stringify!($name), "`")]
+                pub const $name: Self = Self {
+                    name: stringify!($name),
+                    group: $group,
+                    version: $version,
+                    plural: $plural,
+                    namespaced: $namespaced,
+                };
+            )*
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+kinds! {
+    Namespace, "", "v1", "namespaces", false;
+    Node, "", "v1", "nodes", false;
+    Service, "", "v1", "services", true;
+    ServiceAccount, "", "v1", "serviceaccounts", true;
+    Secret, "", "v1", "secrets", true;
+    Pod, "", "v1", "pods", true;
+    Event, "", "v1", "events", true;
+    EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", true;
+    ClusterRole, "rbac.authorization.k8s.io", "v1", "clusterroles", false;
+    ClusterRoleBinding, "rbac.authorization.k8s.io", "v1", "clusterrolebindings", false;
+    Role, "rbac.authorization.k8s.io", "v1", "roles", true;
+    RoleBinding, "rbac.authorization.k8s.io", "v1", "rolebindings", true;
+    CustomResourceDefinition, "apiextensions.k8s.io", "v1", "customresourcedefinitions", false;
+    IPAddressPool, "metallb.io", "v1beta1", "ipaddresspools", true;
+    L2Advertisement, "metallb.io", "v1beta1", "l2advertisements", true;
+    BGPAdvertisement, "metallb.io", "v1beta1", "bgpadvertisements", true;
+    BGPPeer, "metallb.io", "v1beta2", "bgppeers", true;
+    BFDProfile, "metallb.io", "v1beta1", "bfdprofiles", true;
+    Community, "metallb.io", "v1beta1", "communities", true;
+    ServiceL2Status, "metallb.io", "v1beta1", "servicel2statuses", true;
+    ServiceBGPStatus, "metallb.io", "v1beta1", "servicebgpstatuses", true;
+    ConfigurationState, "metallb.io", "v1beta1", "configurationstates", true;
+}
+
+impl Kind {
+    fn of(object: &DynamicObject) -> Result<Self> {
+        let types = object.types.as_ref().context("an object without kind")?;
+        let found = Self::ALL.iter().find(|k| k.name == types.kind);
+        found
+            .copied()
+            .with_context(|| format!("kind {}", types.kind))
+    }
+
+    fn resource(self) -> ApiResource {
+        let api_version = if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        };
+        ApiResource {
+            group: self.group.to_owned(),
+            version: self.version.to_owned(),
+            api_version,
+            kind: self.name.to_owned(),
+            plural: self.plural.to_owned(),
+        }
+    }
+}
+
+/// A client; its requests run in the API server's namespace.
+pub struct Client {
+    runtime: Runtime,
+    client: kube::Client,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// One that goes by this kubeconfig.
+    pub(super) fn connect(ns: &Netns, kubeconfig: String) -> Result<Self> {
+        // Its threads are born in the namespace and stay there.
+        let runtime = ns.run(|| {
+            Ok(tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?)
+        })?;
+        let client = runtime.block_on(runtime.spawn(async move {
+            let kubeconfig = Kubeconfig::from_yaml(&kubeconfig)?;
+            let options = KubeConfigOptions::default();
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+            anyhow::Ok(kube::Client::try_from(config)?)
+        }))??;
+        Ok(Self { runtime, client })
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.runtime.block_on(self.runtime.spawn(work))?
+    }
+
+    fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+        let resource = kind.resource();
+        if kind.namespaced && !namespace.is_empty() {
+            Api::namespaced_with(self.client.clone(), namespace, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    /// Whether the API server says that it is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let client = self.client.clone();
+        self.run(async move {
+            let request = http::Request::get("/readyz").body(Vec::new())?;
+            Ok(client.request_text(request).await?)
+        })
+        .is_ok()
+    }
+
+    /// Applies every document, in order.
+    ///
+    /// # Errors
+    /// With the first object that is refused, and why.
+    pub fn apply(&self, yaml: &str) -> Result<()> {
+        for object in documents(yaml)? {
+            let api = self.api(
+                Kind::of(&object)?,
+                object.metadata.namespace.as_deref().unwrap_or_default(),
+            );
+            let name = object
+                .metadata
+                .name
+                .clone()
+                .context("an object without name")?;
+            self.run(async move {
+                let how = PatchParams::apply("lab").force();
+                let done = api.patch(&name, &how, &Patch::Apply(&object)).await;
+                done.with_context(|| format!("applying {name}"))?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Creates every document, many at a time.
+    ///
+    /// # Errors
+    /// With the first object that is refused, and why.
+    pub fn create_all(&self, yaml: &str) -> Result<()> {
+        use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+        let mut work = Vec::new();
+        for object in documents(yaml)? {
+            let api = self.api(
+                Kind::of(&object)?,
+                object.metadata.namespace.as_deref().unwrap_or_default(),
+            );
+            work.push(async move {
+                let name = object.metadata.name.clone().unwrap_or_default();
+                let done = api.create(&PostParams::default(), &object).await;
+                done.with_context(|| format!("creating {name}")).map(drop)
+            });
+        }
+        self.run(async move { iter(work).buffer_unordered(16).try_collect().await })
+    }
+
+    /// Applies CRDs and waits until their kinds can be listed.
+    ///
+    /// # Errors
+    /// If one is refused or not taken up.
+    pub fn apply_crds(&self, yaml: &str) -> Result<()> {
+        self.apply(yaml)?;
+        for kind in Kind::ALL.iter().filter(|k| k.group == "metallb.io") {
+            wait_until(&format!("kind {}", kind.name), DEADLINE, || {
+                Ok(self.list(*kind, "").is_ok().then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Objects of a kind in a namespace; in all of them if it is empty.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn list(&self, kind: Kind, namespace: &str) -> Result<Vec<Value>> {
+        let api = self.api(kind, namespace);
+        self.run(async move {
+            let list = api.list(&ListParams::default()).await?;
+            Ok(list
+                .items
+                .into_iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// An object, if it is there.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
+        let (api, name) = (self.api(kind, namespace), name.to_owned());
+        self.run(async move {
+            let found = api.get_opt(&name).await?;
+            Ok(found.map(serde_json::to_value).transpose()?)
+        })
+    }
+
+    /// Removes an object; it need not be there.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn delete(&self, kind: Kind, namespace: &str, name: &str) -> Result<()> {
+        let (api, name) = (self.api(kind, namespace), name.to_owned());
+        self.run(async move {
+            match api.delete(&name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                done => Ok(done.map(drop)?),
+            }
+        })
+    }
+
+    /// Changes an object by a merge patch.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn patch(&self, kind: Kind, namespace: &str, name: &str, patch: Value) -> Result<()> {
+        let (api, name) = (self.api(kind, namespace), name.to_owned());
+        self.run(async move {
+            let how = PatchParams::default();
+            api.patch(&name, &how, &Patch::Merge(&patch)).await?;
+            Ok(())
+        })
+    }
+
+    /// Changes an object's status by a merge patch.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn patch_status(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<()> {
+        let (api, name) = (self.api(kind, namespace), name.to_owned());
+        self.run(async move {
+            let how = PatchParams::default();
+            api.patch_status(&name, &how, &Patch::Merge(&patch)).await?;
+            Ok(())
+        })
+    }
+
+    /// A token of a ServiceAccount, which is made if there is none.
+    pub(super) fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
+        self.apply(&format!(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
+        ))?;
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let client = self.client.clone();
+        let answer: Value = self.run(async move {
+            let body = json!({
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"audiences": [], "expirationSeconds": 7200},
+            });
+            let request = http::Request::post(path)
+                .header("content-type", "application/json")
+                .body(serde_json::to_vec(&body)?)?;
+            Ok(client.request(request).await?)
+        })?;
+        let token = answer["status"]["token"].as_str();
+        Ok(token.context("no token in the answer")?.to_owned())
+    }
+}
+
+/// The documents of a YAML stream.
+fn documents(yaml: &str) -> Result<Vec<DynamicObject>> {
+    let mut found = Vec::new();
+    for text in yaml.split("\n---\n") {
+        let text = text.strip_prefix("---\n").unwrap_or(text);
+        if text.trim().is_empty() {
+            continue;
+        }
+        match serde_saphyr::from_str::<Value>(text) {
+            Ok(value) => found.push(serde_json::from_value(value)?),
+            Err(error) => bail!("{error}\n{text}"),
+        }
+    }
+    Ok(found)
+}

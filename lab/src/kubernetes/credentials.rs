@@ -1,0 +1,79 @@
+//! Keys, certificates and tokens of one API server.
+
+use super::PORT;
+use anyhow::Result;
+use rcgen::{CertificateParams, KeyPair, SanType};
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Token of the administrator.
+pub(super) const ADMINISTRATOR_TOKEN: &str = "administrator";
+
+/// What the API server shows and asks for.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    dir: PathBuf,
+}
+
+impl Credentials {
+    /// Makes everything in `dir`.
+    pub(super) fn create(dir: &Path) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        let loopback = SanType::IpAddress(IpAddr::from([127, 0, 0, 1]));
+        params.subject_alt_names.push(loopback);
+        fs::write(dir.join("server.crt"), params.self_signed(&key)?.pem())?;
+        fs::write(dir.join("server.key"), key.serialize_pem())?;
+        let accounts = KeyPair::generate()?;
+        fs::write(dir.join("accounts.key"), accounts.serialize_pem())?;
+        fs::write(dir.join("accounts.pub"), accounts.public_key_pem())?;
+        let tokens = format!("{ADMINISTRATOR_TOKEN},admin,admin,\"system:masters\"\n");
+        fs::write(dir.join("tokens"), tokens)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Arguments of kube-apiserver.
+    pub(super) fn server_arguments(&self, service_ranges: &str) -> Vec<String> {
+        let file = |name: &str| self.dir.join(name).display().to_string();
+        vec![
+            "--etcd-servers=http://127.0.0.1:2379".to_owned(),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={PORT}"),
+            "--advertise-address=127.0.0.1".to_owned(),
+            // Loopback is no address an Endpoints object may have; nobody looks for it here.
+            "--endpoint-reconciler-type=none".to_owned(),
+            format!("--tls-cert-file={}", file("server.crt")),
+            format!("--tls-private-key-file={}", file("server.key")),
+            format!("--service-account-key-file={}", file("accounts.pub")),
+            format!(
+                "--service-account-signing-key-file={}",
+                file("accounts.key")
+            ),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--token-auth-file={}", file("tokens")),
+            "--authorization-mode=RBAC".to_owned(),
+            format!("--service-cluster-ip-range={service_ranges}"),
+        ]
+    }
+
+    /// The administrator's way in.
+    pub(super) fn administrator(&self) -> String {
+        self.kubeconfig(ADMINISTRATOR_TOKEN)
+    }
+
+    /// A kubeconfig with this token.
+    pub(super) fn kubeconfig(&self, token: &str) -> String {
+        let ca = self.dir.join("server.crt");
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\
+             contexts: [{{name: lab, context: {{cluster: lab, user: lab}}}}]\n\
+             clusters: [{{name: lab, cluster: {{server: \"https://127.0.0.1:{PORT}\", \
+             certificate-authority: \"{}\"}}}}]\n\
+             users: [{{name: lab, user: {{token: \"{token}\"}}}}]\n",
+            ca.display()
+        )
+    }
+}
