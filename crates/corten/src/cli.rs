@@ -1,5 +1,6 @@
 //! The command line. Help teaches by example; every flag of the daemon has an environment name.
 
+pub(crate) mod kubernetes;
 pub(crate) mod membership;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -30,6 +31,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run on a directory of manifests, without Kubernetes.
     Run(Box<RunArgs>),
+    /// Give Services of a Kubernetes cluster their addresses.
+    Controller(kubernetes::ControllerArgs),
+    /// Announce Services of a Kubernetes cluster from this node.
+    Speaker(kubernetes::SpeakerArgs),
     /// Show what a running instance announces.
     Status(StatusArgs),
     /// Say why a Service is announced here, there, or nowhere.

@@ -1,6 +1,5 @@
 //! The facts side without IO: facts, controller and speaker joined, and what they ask for.
 
-use crate::cli::RunArgs;
 use corten_api::pool::IPAddressPoolStatus;
 use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
 use corten_cluster::directory::status::Report;
@@ -12,6 +11,7 @@ use corten_engine::event::{Assignment, Event, EventRecord, Severity};
 use corten_engine::facts::{Class, Facts, Origin};
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, PoolName, ServiceKey};
+use corten_engine::rejection::Kind;
 use corten_engine::speaker::{self, BgpDriver, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,12 +31,41 @@ pub(crate) struct Core {
     pub(crate) events: VecDeque<(jiff::Timestamp, EventRecord)>,
 }
 
-/// Whether this instance allocates.
+/// What this instance does.
 pub(crate) enum Role {
-    /// It is the allocator of its directory.
+    /// It allocates, and announces.
     Allocator(Box<Controller>),
-    /// It takes allocations as the ledger says.
+    /// It allocates. Its speaker stays idle: nobody tells it of interfaces.
+    Controller(Box<Controller>),
+    /// It announces what is allocated elsewhere.
     Follower,
+}
+
+/// What an instance is to be.
+pub(crate) struct CoreOptions {
+    /// Where objects come from.
+    pub(crate) origin: Origin,
+    /// What it does.
+    pub(crate) duty: Duty,
+    /// This node; empty where nothing is announced.
+    pub(crate) node: NodeName,
+    /// The `loadBalancerClass` handled, or none.
+    pub(crate) lb_class: String,
+    /// Whether nodes labelled as excluded announce all the same.
+    pub(crate) ignore_exclude_lb: bool,
+    /// Who is alive, before anything is told of it; `None` where that is yet to come.
+    pub(crate) membership: Option<Membership>,
+}
+
+/// What an instance is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// Allocate and announce.
+    Both,
+    /// Allocate.
+    Allocate,
+    /// Announce.
+    Announce,
 }
 
 /// What is to be done outside.
@@ -46,31 +75,67 @@ pub(crate) struct Outcome {
     pub(crate) assignments: Vec<(ServiceKey, Assignment)>,
     /// The newest layer-2 table, if it changed.
     pub(crate) table: Option<L2Table>,
+    /// Events to record.
+    pub(crate) events: Vec<EventRecord>,
+}
+
+impl Role {
+    /// What allocates, if this instance does.
+    pub(crate) fn controller(&self) -> Option<&Controller> {
+        match self {
+            Self::Allocator(controller) | Self::Controller(controller) => Some(controller),
+            Self::Follower => None,
+        }
+    }
+
+    fn controller_mut(&mut self) -> Option<&mut Controller> {
+        match self {
+            Self::Allocator(controller) | Self::Controller(controller) => Some(controller),
+            Self::Follower => None,
+        }
+    }
+
+    /// Whether this instance announces.
+    pub(crate) fn announces(&self) -> bool {
+        match self {
+            Self::Allocator(_) | Self::Follower => true,
+            Self::Controller(_) => false,
+        }
+    }
 }
 
 impl Core {
-    pub(crate) fn new(args: &RunArgs, membership: Option<Membership>) -> Self {
-        let class = if args.lb_class.is_empty() {
+    pub(crate) fn new(options: CoreOptions) -> Self {
+        let CoreOptions {
+            origin,
+            duty,
+            node,
+            lb_class,
+            ignore_exclude_lb,
+            membership,
+        } = options;
+        let class = if lb_class.is_empty() {
             Class::Default
         } else {
-            Class::Named(args.lb_class.clone())
+            Class::Named(lb_class)
         };
-        let role = if args.allocate {
-            let options = ControllerOptions {
-                class: class.clone(),
-            };
-            Role::Allocator(Box::new(Controller::new(options)))
-        } else {
-            Role::Follower
+        let controller = || {
+            let class = class.clone();
+            Box::new(Controller::new(ControllerOptions { class }))
+        };
+        let role = match duty {
+            Duty::Both => Role::Allocator(controller()),
+            Duty::Allocate => Role::Controller(controller()),
+            Duty::Announce => Role::Follower,
         };
         let options = SpeakerOptions {
-            node: NodeName(args.node.clone()),
+            node,
             class,
-            ignore_exclude_lb: args.ignore_exclude_lb,
+            ignore_exclude_lb,
             // The process has no BGP driver: what the speaker decides of it is explained only.
             bgp: BgpDriver::Absent,
         };
-        let facts = Facts::new(Origin::Directory);
+        let facts = Facts::new(origin);
         let mut speaker = Speaker::new(options);
         if let Some(membership) = &membership {
             speaker.handle(&facts, Input::Membership(membership.clone()));
@@ -93,7 +158,7 @@ impl Core {
         if changes.is_empty() {
             return Outcome::default();
         }
-        if let Role::Allocator(controller) = &mut self.role {
+        if let Some(controller) = self.role.controller_mut() {
             controller.handle(&self.facts, &changes);
         }
         self.tell(Input::Facts(changes))
@@ -105,7 +170,10 @@ impl Core {
         let counters = &mut self.source_counters;
         counters.updates += 1;
         counters.update_errors += u64::from(stale);
-        counters.config_loaded |= l2::ready(&self.facts);
+        counters.config_loaded |= match self.role {
+            Role::Controller(_) => self.facts.is_listed(&[Kind::IPAddressPool]),
+            Role::Allocator(_) | Role::Follower => l2::ready(&self.facts),
+        };
         counters.config_stale = stale;
     }
 
@@ -117,23 +185,16 @@ impl Core {
 
     /// Whether everything was listed once and the interfaces are known, so that decisions stand.
     pub(crate) fn is_ready(&self) -> bool {
-        let controller = match &self.role {
-            Role::Allocator(controller) => controller.has_started(),
-            Role::Follower => true,
-        };
-        controller && self.speaker.has_started()
+        let controller = self.role.controller().is_none_or(Controller::has_started);
+        controller && (!self.role.announces() || self.speaker.has_started())
     }
 
     /// Counters of every pool; only an allocator has them.
     pub(crate) fn pools(&self) -> BTreeMap<PoolName, IPAddressPoolStatus> {
-        match &self.role {
-            Role::Allocator(controller) => controller
-                .counters()
-                .into_iter()
-                .map(|(name, counters)| (name, counters.status()))
-                .collect(),
-            Role::Follower => BTreeMap::new(),
-        }
+        let counters = self.role.controller().map(Controller::counters);
+        let all = counters.into_iter().flatten();
+        all.map(|(name, counters)| (name, counters.status()))
+            .collect()
     }
 
     /// What the status files say beyond the ledger.
@@ -157,7 +218,7 @@ impl Core {
     fn drain(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         let mut emitted = Vec::new();
-        if let Role::Allocator(controller) = &mut self.role {
+        if let Some(controller) = self.role.controller_mut() {
             while let Some(action) = controller.poll_action() {
                 match action {
                     controller::Action::Assign {
@@ -180,9 +241,10 @@ impl Core {
                 speaker::Action::Emit(record) => emitted.push(record),
             }
         }
-        for record in emitted {
-            self.record(record);
+        for record in &emitted {
+            self.record(record.clone());
         }
+        outcome.events = emitted;
         outcome
     }
 

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Most lines that wait for the reader.
 const QUEUE: usize = 1024;
@@ -32,6 +34,14 @@ pub(crate) fn start(level: LogLevel, format: Option<LogFormat>) -> io::Result<Li
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::None => LevelFilter::OFF,
     };
+    // Of libraries, what a person must act on; they are not ours to explain otherwise.
+    let libraries = match level {
+        LevelFilter::TRACE => level,
+        other => other.min(LevelFilter::ERROR),
+    };
+    let targets = Targets::new()
+        .with_default(libraries)
+        .with_target("corten", level);
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal {
         LogFormat::Text
@@ -45,8 +55,14 @@ pub(crate) fn start(level: LogLevel, format: Option<LogFormat>) -> io::Result<Li
         .log_internal_errors(false)
         .with_writer(lines.sender.clone());
     match format {
-        LogFormat::Text => builder.with_ansi(terminal).with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
+        LogFormat::Text => {
+            let lines = builder.with_ansi(terminal).with_target(false);
+            lines.finish().with(targets).init();
+        }
+        LogFormat::Json => {
+            let lines = builder.json().flatten_event(true).with_target(false);
+            lines.finish().with(targets).init();
+        }
     }
     Ok(lines)
 }

@@ -8,6 +8,7 @@ mod logs;
 mod output;
 mod questions;
 mod report;
+mod source;
 mod speaker;
 mod wiring;
 
@@ -17,9 +18,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::kubernetes::arguments(std::env::args_os()));
     let result = match cli.command {
         Command::Run(args) => cmd::run::run(*args),
+        Command::Controller(args) => cmd::controller::run(args),
+        Command::Speaker(args) => cmd::speaker::run(args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Explain(args) => cmd::explain::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),

@@ -5,18 +5,23 @@
 //! ends first, ends the process with its error.
 
 mod answers;
+mod kubernetes;
 mod membership;
 mod told;
 
+pub(crate) use kubernetes::{controller, speaker};
+
 use crate::cli::{Listen, RunArgs};
-use crate::core::{Core, Outcome};
+use crate::core::{Core, CoreOptions, Duty, Outcome};
 use crate::questions::{Question, Questions};
+use crate::source::{Batch, Source};
 use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::gossip::{self, Seen};
 use crate::speaker::l2::{self, Observed};
 use anyhow::Context as _;
 use corten_cluster::directory::{Directory, Options, Role};
+use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use corten_engine::speaker::Input;
 use corten_host::notify::{Notifier, Watchdog};
@@ -26,6 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use membership::Link;
 use told::Told;
 
 /// How long the status files may lag behind.
@@ -60,22 +66,31 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         }
     };
     let (link, driver, look) = membership::prepare(&args.node, &args.membership)?;
+    let core = Core::new(CoreOptions {
+        origin: Origin::Directory,
+        duty: if args.allocate {
+            Duty::Both
+        } else {
+            Duty::Announce
+        },
+        node: NodeName(args.node.clone()),
+        lb_class: args.lb_class.clone(),
+        ignore_exclude_lb: args.ignore_exclude_lb,
+        membership: link.first(),
+    });
     // Last of all that can fail: once it runs, it has to be stopped in order.
-    let (wire, wire_ended) = Wire::start(&args, exclusions, driver)?;
-    tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
-    let mut facts = FactsSide {
-        core: Core::new(&args, link.first()),
-        link,
-        directory,
-        table: wire.table.clone(),
-        wire_queries: wire.queries.clone(),
-        started: Instant::now(),
-        status: Status::Written,
-        told: Told::default(),
-        args,
+    let config = l2::Config {
+        exclusions,
+        gratuitous_rate: args.gratuitous_rate,
+        assign: args.assign,
+        seed: seed(),
     };
+    let (wire, wire_ended) = Wire::start(config, driver)?;
+    tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
+    let source = Source::Directory(Box::new(directory));
+    let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link);
     let result = tokio::select! {
-        result = facts.run(signals, wire.observed.clone(), asked) => result,
+        result = facts.run(signals, wire.line.observed.clone(), asked) => result,
         never = control => match never {},
         never = metrics => match never {},
         () = look => Ok(()),
@@ -109,11 +124,31 @@ impl Signals {
     }
 }
 
-/// The wire thread, from outside.
-struct Wire {
+/// The facts side's end of what lies between it and the wire.
+struct Line {
     table: watch::Sender<Option<Arc<Table>>>,
     observed: watch::Receiver<Observed>,
     queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+}
+
+impl Line {
+    /// One with nobody at the other end, who would observe nothing; the sender keeps it open.
+    fn unused() -> (Self, watch::Sender<Observed>) {
+        let (table, _) = watch::channel(None);
+        let (sender, observed) = watch::channel(Observed::default());
+        let (queries, _) = mpsc::channel(1);
+        let line = Self {
+            table,
+            observed,
+            queries,
+        };
+        (line, sender)
+    }
+}
+
+/// The wire thread, from outside.
+struct Wire {
+    line: Line,
     stop: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -121,8 +156,7 @@ struct Wire {
 impl Wire {
     /// Starts the thread; the receiver says how it ended.
     fn start(
-        args: &RunArgs,
-        exclusions: Exclusions,
+        config: l2::Config,
         driver: membership::Driver,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
         let (table, table_rx) = watch::channel(None);
@@ -135,12 +169,6 @@ impl Wire {
             observed: observed_tx,
             queries: queries_rx,
             stop: stop_rx,
-        };
-        let config = l2::Config {
-            exclusions,
-            gratuitous_rate: args.gratuitous_rate,
-            assign: args.assign,
-            seed: seed(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -162,9 +190,11 @@ impl Wire {
             })?;
         Ok((
             Self {
-                table,
-                observed,
-                queries,
+                line: Line {
+                    table,
+                    observed,
+                    queries,
+                },
                 stop,
                 thread,
             },
@@ -193,14 +223,15 @@ fn seed() -> u64 {
 /// The facts side: the loop around [`Core`].
 pub(crate) struct FactsSide {
     pub(crate) core: Core,
-    pub(crate) directory: Directory,
+    source: Source,
     table: watch::Sender<Option<Arc<Table>>>,
-    pub(crate) wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
-    pub(crate) started: Instant,
-    pub(crate) args: RunArgs,
+    wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+    started: Instant,
+    /// Whether won addresses are put on `lo`.
+    assign: bool,
     status: Status,
     told: Told,
-    link: membership::Link,
+    link: Link,
 }
 
 /// Whether the status files say what is known.
@@ -211,6 +242,20 @@ enum Status {
 }
 
 impl FactsSide {
+    fn new(core: Core, source: Source, line: &Line, assign: bool, link: Link) -> Self {
+        Self {
+            core,
+            source,
+            table: line.table.clone(),
+            wire_queries: line.queries.clone(),
+            started: Instant::now(),
+            assign,
+            status: Status::Written,
+            told: Told::default(),
+            link,
+        }
+    }
+
     async fn run(
         &mut self,
         mut signals: Signals,
@@ -223,11 +268,7 @@ impl FactsSide {
         loop {
             let status_due = self.status.due();
             tokio::select! {
-                batch = self.directory.next() => {
-                    let outcome = self.core.source(batch);
-                    self.told.update(self.rejections(), self.warnings());
-                    self.carry_out(outcome);
-                }
+                batch = self.source.next() => self.take(batch),
                 changed = observed.changed() => {
                     changed.context("the wire thread ended")?;
                     let now = observed.borrow_and_update().clone();
@@ -237,7 +278,7 @@ impl FactsSide {
                 _ = signals.reload.recv() => {
                     tracing::info!("SIGHUP: reading everything again");
                     notifier.reloading();
-                    self.directory.reload();
+                    self.source.reload();
                     notifier.ready();
                 }
                 seen = self.link.changed() => {
@@ -258,7 +299,7 @@ impl FactsSide {
                 () = status_due => self.write_status(),
                 () = alive.tick() => {
                     // Alive means both threads: the wire has to answer first.
-                    if self.snapshot().await.is_some() {
+                    if !self.core.role.announces() || self.snapshot().await.is_some() {
                         notifier.alive();
                     }
                 }
@@ -279,6 +320,17 @@ impl FactsSide {
         }
     }
 
+    fn take(&mut self, batch: Batch) {
+        // Without events, only what is odd about the source changed.
+        let outcome = if batch.is_empty() {
+            Outcome::default()
+        } else {
+            self.core.source(batch)
+        };
+        self.told.update(self.rejections(), self.warnings());
+        self.carry_out(outcome);
+    }
+
     fn observe(&mut self, now: Observed) {
         if let Some(links) = now.links {
             let outcome = self.core.tell(Input::Links(links));
@@ -297,28 +349,21 @@ impl FactsSide {
         loop {
             if let Some(table) = outcome.table {
                 // Converted, and the one before dropped, where no answer waits for it.
-                let table = convert::table(table, &self.args.node);
+                let table = convert::table(table, self.core.speaker.node().as_str());
                 self.table.send_replace(Some(Arc::new(table)));
             }
-            if outcome.assignments.is_empty() {
+            self.source.emit(outcome.events);
+            let events = self.source.record(outcome.assignments);
+            if events.is_empty() {
                 return;
             }
-            match self.directory.record(outcome.assignments) {
-                Ok(events) => outcome = self.core.source(events),
-                Err(error) => {
-                    // The directory keeps what it couldn't write and says it once it is written.
-                    tracing::error!(%error, "allocations not recorded yet");
-                    return;
-                }
-            }
+            outcome = self.core.source(events);
         }
     }
 
     fn write_status(&mut self) {
         self.status = Status::Written;
-        if let Err(error) = self.directory.write_status(&self.core.report()) {
-            tracing::error!(%error, "status files not written");
-        }
+        self.source.write_status(&self.core);
     }
 
     /// The wire's counters; `None` if the wire thread doesn't answer.

@@ -35,6 +35,26 @@ pub(crate) fn serve_metrics(
     }))
 }
 
+/// Listens for health alone.
+///
+/// # Errors
+/// The address can't be listened on.
+pub(crate) fn serve_health(
+    address: SocketAddr,
+    questions: Questions,
+) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
+    let listener = Listener::tcp(address)?;
+    Ok(http::serve(listener, move |request| {
+        let questions = questions.clone();
+        async move {
+            if request.path == "/metrics" {
+                return Response::text(404, "there are /healthz and /readyz\n");
+            }
+            monitoring(request, questions).await
+        }
+    }))
+}
+
 async fn control(request: Request, questions: Questions) -> Response {
     if request.method != "GET" {
         return Response::text(405, "only GET\n");

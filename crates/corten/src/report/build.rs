@@ -1,7 +1,7 @@
 //! The snapshot of `corten status`, from the cores that act.
 
 use super::{Conflict, Event, Gossip, Interface, Pool, Service, Status, Usage};
-use crate::core::{Core, Role};
+use crate::core::Core;
 use crate::speaker::l2::Snapshot;
 use corten_api::pool::IPAddressPoolStatus;
 use corten_engine::advertise::l2::{Home, Verdict};
@@ -33,7 +33,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: around.uptime.as_secs(),
         ready: core.is_ready(),
-        allocator: matches!(core.role, Role::Allocator(_)),
+        allocator: core.role.controller().is_some(),
         assign: around.assign,
         membership: match &core.membership {
             Some(Membership::Disabled) => "disabled: every Node is a candidate".to_owned(),
@@ -87,14 +87,14 @@ fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service 
         ),
     };
     // Why there is no address is the allocator's to say, where it runs here.
-    let message = match (&core.role, addresses) {
-        (Role::Allocator(controller), []) => {
+    let message = match (core.role.controller(), addresses) {
+        (Some(controller), []) => {
             let state = controller.state(&service.key);
             state
                 .and_then(AllocationState::reason)
                 .map_or(message, ToString::to_string)
         }
-        (Role::Allocator(_) | Role::Follower, _) => message,
+        (Some(_) | None, _) => message,
     };
     Service {
         service: service.key.to_string(),

@@ -54,6 +54,11 @@ impl Exclusions {
         .with_context(context)
     }
 
+    /// Excludes nothing.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     fn compile<'a>(patterns: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
         patterns
             .into_iter()

@@ -1,7 +1,6 @@
 //! Answers to questions, from the state between two events.
 
 use super::FactsSide;
-use crate::core::Role;
 use crate::output::printable;
 use crate::questions::Question;
 use crate::report::Explained;
@@ -10,6 +9,7 @@ use crate::speaker::l2::Observed;
 use corten_cluster::metrics;
 use corten_engine::explain::{self, Allocation};
 use corten_engine::names::ServiceKey;
+use corten_engine::rejection::Kind;
 use tokio::sync::watch;
 
 impl FactsSide {
@@ -28,15 +28,13 @@ impl FactsSide {
 
     async fn explain(&self, key: &ServiceKey) -> Option<Explained> {
         let core = &self.core;
-        let allocation = match &core.role {
-            Role::Follower => Allocation::Elsewhere,
-            Role::Allocator(controller) => controller
-                .state(key)
-                .map_or(Allocation::Undecided, |s| Allocation::Decided(s.clone())),
-        };
+        let allocation = core.role.controller().map_or(Allocation::Elsewhere, |c| {
+            c.state(key)
+                .map_or(Allocation::Undecided, |s| Allocation::Decided(s.clone()))
+        });
         let mut explanation = explain::explain(&core.facts, &core.speaker, allocation, key)?;
         for rejection in &mut explanation.rejections {
-            *rejection = self.directory.locate(rejection);
+            *rejection = self.source.locate(rejection);
         }
         let snapshot = self.snapshot().await.unwrap_or_default();
         let frames = explanation
@@ -85,12 +83,12 @@ impl FactsSide {
 
     /// What someone should look at, ready to be printed.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let warnings = self.directory.warnings();
-        let mut warnings: Vec<_> = warnings.map(|w| printable(&w.to_string())).collect();
-        let node = self.core.speaker.node();
-        if self.directory.is_loaded() && !self.core.facts.nodes.contains_key(node) {
+        let mut warnings = self.source.warnings();
+        let (facts, node) = (&self.core.facts, self.core.speaker.node());
+        let known = !facts.is_listed(&[Kind::Node]) || facts.nodes.contains_key(node);
+        if self.core.role.announces() && !known {
             warnings.push(format!(
-                "there is no Node named {node} in the manifests: this host is no candidate"
+                "there is no Node named {node}: this host is no candidate"
             ));
         }
         warnings
@@ -99,7 +97,7 @@ impl FactsSide {
     pub(super) fn rejections(&self) -> Vec<String> {
         let problems = self.core.facts.problems().iter();
         problems
-            .map(|r| printable(&self.directory.locate(r).to_string()))
+            .map(|r| printable(&self.source.locate(r).to_string()))
             .collect()
     }
 
@@ -109,7 +107,7 @@ impl FactsSide {
         let observed = observed.borrow();
         Around {
             uptime: self.started.elapsed(),
-            assign: self.args.assign,
+            assign: self.assign,
             rejections: self.rejections(),
             interfaces: observed.interfaces.clone(),
             conflicts: observed.conflicts.iter().map(Into::into).collect(),

@@ -1,0 +1,198 @@
+//! Flags of `corten controller` and `corten speaker`: MetalLB's names, environment and defaults
+//! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
+
+use super::{LogFormat, LogLevel};
+use clap::Args;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+/// File a pod finds its namespace in.
+const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Give Services of a Kubernetes cluster their addresses.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    corten controller --namespace metallb-system --log-level debug\n\n\
+    The API server is found by $KUBECONFIG or by the pod's ServiceAccount. Flags and environment\n\
+    are those of MetalLB's controller; the binary also runs under its name, /controller.")]
+pub(crate) struct ControllerArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// Secret the speakers' key is kept in.
+    #[arg(
+        long,
+        env = "METALLB_ML_SECRET_NAME",
+        value_name = "NAME",
+        default_value = ""
+    )]
+    pub(crate) ml_secret_name: String,
+    /// Deployment of this controller.
+    #[arg(
+        long,
+        env = "METALLB_DEPLOYMENT",
+        value_name = "NAME",
+        default_value = ""
+    )]
+    pub(crate) deployment: String,
+}
+
+/// Announce Services of a Kubernetes cluster from this node.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    corten speaker --node-name n1 --namespace metallb-system\n\n\
+    The API server is found by $KUBECONFIG or by the pod's ServiceAccount. Flags and environment\n\
+    are those of MetalLB's speaker; the binary also runs under its name, /speaker.")]
+pub(crate) struct SpeakerArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// Name of this node.
+    #[arg(long, env = "METALLB_NODE_NAME", value_name = "NAME")]
+    pub(crate) node_name: String,
+    /// Announce also from nodes labelled as excluded from load balancers.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) ignore_exclude_lb: bool,
+    /// Ignored, as by MetalLB.
+    #[arg(long, env = "METALLB_HOST", value_name = "IP", default_value = "")]
+    pub(crate) host: String,
+    /// File in the form of MetalLB's excludel2.yaml: interfaces never announced on. Without the
+    /// file, none is excluded.
+    #[arg(
+        long,
+        env = "CORTEN_EXCLUDE_INTERFACES",
+        value_name = "FILE",
+        default_value = "/etc/metallb/excludel2.yaml"
+    )]
+    pub(crate) exclude_interfaces: PathBuf,
+    /// Most gratuitous frames a second on one interface.
+    #[arg(
+        long,
+        env = "CORTEN_GRATUITOUS_RATE",
+        value_name = "N",
+        default_value = "3000"
+    )]
+    pub(crate) gratuitous_rate: NonZeroU32,
+    /// Address of the membership protocol.
+    #[arg(
+        long,
+        env = "METALLB_ML_BIND_ADDR",
+        value_name = "IP",
+        default_value = ""
+    )]
+    pub(crate) ml_bindaddr: String,
+    /// Port of the membership protocol.
+    #[arg(
+        long,
+        env = "METALLB_ML_BIND_PORT",
+        value_name = "PORT",
+        default_value = "7946"
+    )]
+    pub(crate) ml_bindport: u16,
+    /// Labels of the speakers' pods.
+    #[arg(
+        long,
+        env = "METALLB_ML_LABELS",
+        value_name = "SELECTOR",
+        default_value = ""
+    )]
+    pub(crate) ml_labels: String,
+    /// Directory of the membership protocol's key.
+    #[arg(
+        long,
+        env = "METALLB_ML_SECRET_KEY_PATH",
+        value_name = "DIR",
+        default_value = ""
+    )]
+    pub(crate) ml_secret_key_path: String,
+}
+
+/// What both have.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// Namespace of the metallb.io objects; the pod's own unless given.
+    #[arg(long, env = "METALLB_NAMESPACE", value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Name of this pod.
+    #[arg(
+        long,
+        env = "METALLB_POD_NAME",
+        value_name = "NAME",
+        default_value = ""
+    )]
+    pub(crate) pod_name: String,
+    /// Port of the metrics, on loopback; 0 serves none.
+    #[arg(long, value_name = "PORT", default_value = "9120")]
+    pub(crate) port: u16,
+    /// Port of /healthz and /readyz; 0 serves none.
+    #[arg(long, value_name = "PORT", default_value = "17472")]
+    pub(crate) health_probe_port: u16,
+    /// Handle Services of this loadBalancerClass only.
+    #[arg(long, value_name = "CLASS", default_value = "")]
+    pub(crate) lb_class: String,
+    /// Control socket for `corten status` and `corten explain`; none unless given.
+    #[arg(long, env = "CORTEN_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Least severe log lines to write.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: LogLevel,
+    /// Form of log lines; text on a terminal and JSON elsewhere unless given.
+    #[arg(long, env = "CORTEN_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+impl CommonArgs {
+    /// The namespace of the metallb.io objects.
+    ///
+    /// # Errors
+    /// If none is given and this is no pod.
+    pub(crate) fn namespace(&self) -> anyhow::Result<String> {
+        if let Some(namespace) = self.namespace.as_deref().filter(|n| !n.is_empty()) {
+            return Ok(namespace.to_owned());
+        }
+        let namespace = std::fs::read_to_string(POD_NAMESPACE).map_err(|error| {
+            anyhow::anyhow!("--namespace isn't given, and this is no pod: {POD_NAMESPACE}: {error}")
+        })?;
+        Ok(namespace.trim().to_owned())
+    }
+}
+
+/// Where something is served.
+pub(crate) fn listen(host: [u8; 4], port: u16) -> super::Listen {
+    match port {
+        0 => super::Listen::Off,
+        port => super::Listen::On(SocketAddr::from((host, port))),
+    }
+}
+
+/// The command line as Corten's own: under the name `controller` or `speaker` the binary is that
+/// command, and a flag of theirs may have one hyphen, as MetalLB's may.
+pub(crate) fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut given: Vec<_> = given.into_iter().collect();
+    let name = given.first().map(Path::new).and_then(Path::file_name);
+    if let Some(command) = ["controller", "speaker"]
+        .into_iter()
+        .find(|c| name == Some(c.as_ref()))
+    {
+        given.insert(1, command.into());
+    }
+    if given
+        .get(1)
+        .is_some_and(|c| c == "controller" || c == "speaker")
+    {
+        for argument in given.iter_mut().skip(2) {
+            let long = argument.to_str().and_then(|text| {
+                let name = text.strip_prefix('-')?;
+                let is_long = name.len() > 1 && !name.starts_with('-');
+                is_long.then(|| OsString::from(format!("--{name}")))
+            });
+            if let Some(long) = long {
+                *argument = long;
+            }
+        }
+    }
+    given
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The controller on a real API server: addresses, annotation and events.
+
+use crate::objects::{NAMESPACE, custom, service};
+use crate::setup::{self, addresses, wait, wait_addresses};
+use anyhow::{Context, Result, ensure};
+use corten_lab::kubernetes::Kind;
+use corten_lab::trial::Trial;
+use serde_json::{Value, json};
+
+pub(crate) const TRIALS: &[Trial] = &[(
+    "a_service_gets_an_address_and_keeps_it",
+    a_service_gets_an_address_and_keeps_it,
+)];
+
+const POOL: &str = "metallb.io/ip-allocated-from-pool";
+
+fn pool(addresses: &str) -> String {
+    custom(
+        "IPAddressPool",
+        "pool",
+        &format!("addresses: [{addresses}]"),
+    )
+}
+
+fn version(object: &Value) -> &Value {
+    &object["metadata"]["resourceVersion"]
+}
+
+fn a_service_gets_an_address_and_keeps_it() -> Result<()> {
+    let cluster = setup::cluster()?;
+    let client = cluster.client();
+    let mut controller = setup::controller(&cluster)?;
+    let closed = "addresses: [192.0.2.0/30], autoAssign: false";
+    client.apply(&custom("IPAddressPool", "pool", closed))?;
+    client.apply(&service("web", "", ""))?;
+    let failed = wait(&mut controller, "a failure's event", || {
+        let events = client.list(Kind::Event, "default")?;
+        Ok(events
+            .into_iter()
+            .find(|e| e["reason"] == "AllocationFailed"))
+    })?;
+    let web = client
+        .get(Kind::Service, "default", "web")?
+        .context("web")?;
+    ensure!(
+        failed["involvedObject"]["uid"] == web["metadata"]["uid"],
+        "{failed}"
+    );
+    ensure!(
+        failed["source"]["component"] == "metallb-controller",
+        "{failed}"
+    );
+    ensure!(failed["type"] == "Warning", "{failed}");
+
+    client.apply(&pool("192.0.2.0/30"))?;
+    let web = wait_addresses(client, &mut controller, "web", &["192.0.2.0"])?;
+    ensure!(web["metadata"]["annotations"][POOL] == "pool", "{web}");
+    wait(&mut controller, "the event of the assignment", || {
+        let events = client.list(Kind::Event, "default")?;
+        let said = |e: &Value| e["message"] == r#"Assigned IP ["192.0.2.0"]"#;
+        Ok(events.iter().any(said).then_some(()))
+    })?;
+    // Another Service, so that the first one has been looked at in between.
+    client.apply(&service("late", "", ", ipFamilyPolicy: PreferDualStack"))?;
+    wait_addresses(client, &mut controller, "late", &["192.0.2.1"])?;
+    client.patch(
+        Kind::Service,
+        "default",
+        "web",
+        json!({"metadata": {"labels": {"a": "b"}}}),
+    )?;
+    client.delete(Kind::Service, "default", "late")?;
+    client.apply(&service("later", "", ""))?;
+    wait_addresses(client, &mut controller, "later", &["192.0.2.1"])?;
+    let labelled = client
+        .get(Kind::Service, "default", "web")?
+        .context("web")?;
+    ensure!(
+        labelled["metadata"]["labels"]["a"] == "b",
+        "labels of others stay"
+    );
+
+    // A restart writes nothing.
+    let before = client.list(Kind::Service, "default")?;
+    controller.kill()?;
+    let mut controller = setup::controller(&cluster)?;
+    client.apply(&service("last", "", ""))?;
+    wait_addresses(client, &mut controller, "last", &["192.0.2.2"])?;
+    for old in &before {
+        let name = old["metadata"]["name"].as_str().unwrap_or_default();
+        let new = client
+            .get(Kind::Service, "default", name)?
+            .context("gone")?;
+        ensure!(addresses(old) == addresses(&new), "{name} moved");
+        ensure!(version(old) == version(&new), "{name} was written");
+    }
+
+    client.delete(Kind::IPAddressPool, NAMESPACE, "pool")?;
+    let web = wait_addresses(client, &mut controller, "web", &[])?;
+    ensure!(web["metadata"]["annotations"].get(POOL).is_none(), "{web}");
+    Ok(())
+}

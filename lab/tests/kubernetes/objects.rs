@@ -1,0 +1,32 @@
+//! Objects the tests put into the API server.
+
+/// Namespace of the metallb.io objects.
+pub(crate) const NAMESPACE: &str = "metallb-system";
+
+/// A Namespace.
+pub(crate) fn namespace(name: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n---\n")
+}
+
+/// A metallb.io object; `spec` is the inside of a flow mapping.
+pub(crate) fn custom(kind: &str, name: &str, spec: &str) -> String {
+    let version = if kind == "BGPPeer" {
+        "v1beta2"
+    } else {
+        "v1beta1"
+    };
+    format!(
+        "apiVersion: metallb.io/{version}\nkind: {kind}\n\
+         metadata: {{name: {name}, namespace: {NAMESPACE}}}\nspec: {{{spec}}}\n---\n"
+    )
+}
+
+/// A Service of namespace `default`; `more` is what else is in its spec, as the inside of a flow
+/// mapping.
+pub(crate) fn service(name: &str, annotations: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\n\
+         metadata: {{name: {name}, namespace: default, annotations: {{{annotations}}}}}\n\
+         spec: {{type: LoadBalancer, ports: [{{port: 80}}], selector: {{app: {name}}}{more}}}\n---\n"
+    )
+}
