@@ -3,8 +3,10 @@
 use crate::netns::Netns;
 use crate::wait::wait_until;
 use anyhow::{Context, Result, bail};
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+    WatchEvent, WatchParams,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
@@ -183,7 +185,6 @@ impl Client {
     /// # Errors
     /// With the first object that is refused, and why.
     pub fn create_all(&self, yaml: &str) -> Result<()> {
-        use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
         let mut work = Vec::new();
         for object in documents(yaml)? {
             let api = self.api(
@@ -238,6 +239,44 @@ impl Client {
         self.run(async move {
             let found = api.get_opt(&name).await?;
             Ok(found.map(serde_json::to_value).transpose()?)
+        })
+    }
+
+    /// Shows every object of a kind to `done`, now and whenever one changes, until it says that
+    /// it has seen enough.
+    ///
+    /// # Errors
+    /// If that takes longer than `deadline`, or the API server refuses.
+    pub fn watch_until(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        deadline: Duration,
+        mut done: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<()> {
+        let api = self.api(kind, namespace);
+        let seen = async move {
+            let list = api.list(&ListParams::default()).await?;
+            for object in list.items {
+                if done(&serde_json::to_value(object)?) {
+                    return Ok(());
+                }
+            }
+            let from = list.metadata.resource_version.unwrap_or_default();
+            let events = api.watch(&WatchParams::default(), &from).await?;
+            let mut events = std::pin::pin!(events);
+            while let Some(event) = events.try_next().await? {
+                if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event
+                    && done(&serde_json::to_value(object)?)
+                {
+                    return Ok(());
+                }
+            }
+            bail!("the watch of {} ended", kind.name)
+        };
+        self.run(async move {
+            let limited = tokio::time::timeout(deadline, seen).await;
+            limited.with_context(|| format!("not within {deadline:?}"))?
         })
     }
 

@@ -1,7 +1,9 @@
 //! Corten on a real API server: etcd and kube-apiserver in a namespace of their own. Needs
 //! privileges or user namespaces, iproute2 and the servers `lab/setup.sh cluster` builds.
 
+mod announcing;
 mod assigning;
+mod enduring;
 mod installing;
 mod objects;
 mod setup;
@@ -10,5 +12,13 @@ use corten_lab::trial;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trial::main(&[installing::TRIALS, assigning::TRIALS].concat())
+    trial::main(
+        &[
+            enduring::TRIALS,
+            installing::TRIALS,
+            assigning::TRIALS,
+            announcing::TRIALS,
+        ]
+        .concat(),
+    )
 }

@@ -30,3 +30,24 @@ pub(crate) fn service(name: &str, annotations: &str, more: &str) -> String {
          spec: {{type: LoadBalancer, ports: [{{port: 80}}], selector: {{app: {name}}}{more}}}\n---\n"
     )
 }
+
+/// The EndpointSlice of a Service of namespace `default`, with a ready endpoint on each node.
+pub(crate) fn endpoints(service: &str, nodes: &[&str]) -> String {
+    let mut text = format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {service}-1, namespace: default, \
+         labels: {{kubernetes.io/service-name: {service}}}}}\n\
+         addressType: IPv4\nports: [{{name: \"\", port: 80}}]\nendpoints:\n"
+    );
+    for (node, i) in nodes.iter().zip(1..) {
+        text.push_str(&format!(
+            "  - {{addresses: [\"10.244.0.{i}\"], conditions: {{ready: true}}, nodeName: {node}}}\n"
+        ));
+    }
+    text + "---\n"
+}
+
+/// A Node.
+pub(crate) fn node(name: &str) -> String {
+    format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\n---\n")
+}

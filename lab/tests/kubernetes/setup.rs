@@ -8,6 +8,7 @@ use corten_lab::netns::Netns;
 use corten_lab::process::Process;
 use corten_lab::wait::wait_until;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// When to give up.
@@ -36,7 +37,17 @@ pub(crate) fn start(
     component: &str,
     flags: &[&str],
 ) -> Result<Process> {
-    let kubeconfig = format!("KUBECONFIG={}", cluster.administrator()?.display());
+    start_as(&cluster.administrator()?, ns, component, flags)
+}
+
+/// Starts a component with these flags that finds its way in by a kubeconfig.
+pub(crate) fn start_as(
+    kubeconfig: &Path,
+    ns: &Netns,
+    component: &str,
+    flags: &[&str],
+) -> Result<Process> {
+    let kubeconfig = format!("KUBECONFIG={}", kubeconfig.display());
     let program = corten::binary()?.display().to_string();
     let mut args = vec![kubeconfig, program, component.to_owned()];
     args.push(format!("--namespace={NAMESPACE}"));

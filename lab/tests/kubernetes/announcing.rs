@@ -1,0 +1,235 @@
+//! Controller and speakers together: what is on the LAN is what the API server says.
+
+use crate::objects::{self, NAMESPACE, custom, endpoints, service};
+use crate::setup::{self, DEADLINE, addresses, wait};
+use anyhow::{Context, Result, ensure};
+use corten_lab::kubernetes::{Kind, Kubernetes, Relay};
+use corten_lab::process::Process;
+use corten_lab::site::WINDOW;
+use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
+use corten_lab::world::{Plan, World};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub(crate) const TRIALS: &[Trial] = &[
+    ("every_address_has_one_owner", every_address_has_one_owner),
+    (
+        "announcements_outlive_the_api_server",
+        announcements_outlive_the_api_server,
+    ),
+];
+
+/// A world whose nodes are a cluster's.
+struct Site {
+    world: World,
+    cluster: Kubernetes,
+    controller: Process,
+    speakers: Vec<Process>,
+    _relays: Vec<Relay>,
+}
+
+impl Site {
+    /// One with Services `web1` … of one pool, announced from somewhere.
+    fn with_services(count: usize) -> Result<Self> {
+        let world = World::build(&Plan::default())?;
+        let cluster = setup::cluster()?;
+        let client = cluster.client();
+        for node in &world.nodes {
+            client.apply(&objects::node(&node.name))?;
+            let ips = node
+                .nics
+                .iter()
+                .flat_map(|nic| [nic.ipv4.to_string(), nic.ipv6.to_string()]);
+            let ips: Vec<Value> = ips
+                .map(|ip| json!({"type": "InternalIP", "address": ip}))
+                .collect();
+            client.patch_status(
+                Kind::Node,
+                "",
+                &node.name,
+                json!({"status": {"addresses": ips}}),
+            )?;
+        }
+        let pool = "addresses: [192.0.2.0/24, \"2001:db8:1::/64\"]";
+        client.apply(&custom("IPAddressPool", "pool", pool))?;
+        client.apply(&custom("L2Advertisement", "everything", ""))?;
+        let controller = setup::controller(&cluster)?;
+        let mut site = Self {
+            world,
+            cluster,
+            controller,
+            speakers: Vec::new(),
+            _relays: Vec::new(),
+        };
+        for i in 1..=count {
+            site.add(&format!("web{i}"), ", ipFamilyPolicy: PreferDualStack")?;
+        }
+        for node in &site.world.nodes {
+            site._relays.push(site.cluster.relay_to(&node.ns)?);
+            let name = format!("--node-name={}", node.name);
+            let speaker = setup::start(&site.cluster, &node.ns, "speaker", &[&name])?;
+            site.speakers.push(speaker);
+        }
+        Ok(site)
+    }
+
+    /// A Service with an endpoint on every node.
+    fn add(&self, name: &str, more: &str) -> Result<()> {
+        let nodes: Vec<&str> = self.world.nodes.iter().map(|n| n.name.as_str()).collect();
+        let client = self.cluster.client();
+        client.apply(&(service(name, "", more) + &endpoints(name, &nodes)))
+    }
+
+    /// Waits until every Service has an address; gives those of each.
+    fn wait_assigned(&mut self, count: usize) -> Result<BTreeMap<String, Vec<IpAddr>>> {
+        let client = self.cluster.client();
+        wait(&mut self.controller, "an address for every Service", || {
+            let mut all = BTreeMap::new();
+            for service in client.list(Kind::Service, "default")? {
+                let name = service["metadata"]["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let ips: Vec<IpAddr> = addresses(&service)
+                    .iter()
+                    .map(|ip| ip.parse())
+                    .collect::<Result<_, _>>()?;
+                if !ips.is_empty() {
+                    all.insert(name, ips);
+                }
+            }
+            Ok((all.len() == count).then_some(all))
+        })
+    }
+
+    /// Waits until each address is answered for by one node on every LAN; gives the node's name.
+    fn wait_owned(&self, ips: &[IpAddr]) -> Result<BTreeMap<IpAddr, String>> {
+        let mut owners = BTreeMap::new();
+        for lan in 0..self.world.lans.len() {
+            let client = self.world.client(lan)?;
+            let answers = wait_until("an owner of every address", DEADLINE, || {
+                let answers = client.ask(ips, WINDOW)?;
+                Ok(answers
+                    .values()
+                    .all(|macs| macs.len() == 1)
+                    .then_some(answers))
+            })
+            .with_context(|| self.story())?;
+            for ip in ips {
+                let owner = self.world.owner(&answers, *ip)?.name.clone();
+                let before = owners.insert(*ip, owner.clone());
+                ensure!(before.is_none_or(|b| b == owner), "{ip} has two owners");
+            }
+        }
+        Ok(owners)
+    }
+
+    fn story(&self) -> String {
+        let mut text = String::new();
+        for process in self.speakers.iter().chain([&self.controller]) {
+            text.push_str(&format!(
+                "{} logged:\n  {}\n",
+                process.label(),
+                process.log().join("\n  ")
+            ));
+        }
+        text
+    }
+}
+
+fn every_address_has_one_owner() -> Result<()> {
+    const COUNT: usize = 9;
+    let mut site = Site::with_services(COUNT)?;
+    let assigned = site.wait_assigned(COUNT)?;
+    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    let owners = site.wait_owned(&ips)?;
+    let nodes: std::collections::BTreeSet<_> = owners.values().collect();
+    ensure!(nodes.len() == 3, "the load is spread: {owners:?}");
+    for ip in &ips {
+        site.world.client(0)?.get(*ip, DEADLINE)?;
+    }
+    // The speakers say so.
+    let client = site.cluster.client();
+    for (name, ips) in &assigned {
+        let node = &owners[&ips[0]];
+        let said = format!("announcing from node \"{node}\" with protocol \"layer2\"");
+        let speaker = &mut site.speakers[0];
+        wait(speaker, "the event nodeAssigned", || {
+            let events = client.list(Kind::Event, "default")?;
+            let found = events.iter().find(|e| {
+                e["reason"] == "nodeAssigned"
+                    && e["involvedObject"]["name"] == **name
+                    && e["message"] == *said
+            });
+            Ok(found.cloned())
+        })?;
+    }
+    // A drained node gives its addresses away, all of them and nobody else any.
+    let drained = &owners[&ips[0]];
+    let label = "node.kubernetes.io/exclude-from-external-load-balancers";
+    client.patch(
+        Kind::Node,
+        "",
+        drained,
+        json!({"metadata": {"labels": {label: ""}}}),
+    )?;
+    let moved = wait_until("other owners", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok(now.values().all(|node| node != drained).then_some(now))
+    })?;
+    for (ip, node) in &owners {
+        ensure!(
+            node == drained || moved[ip] == *node,
+            "{ip} moved without cause"
+        );
+    }
+    Ok(())
+}
+
+fn announcements_outlive_the_api_server() -> Result<()> {
+    const COUNT: usize = 4;
+    let mut site = Site::with_services(COUNT)?;
+    let assigned = site.wait_assigned(COUNT)?;
+    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    let owners = site.wait_owned(&ips)?;
+    site.cluster.kill_server()?;
+    // Each watch has failed and been tried again by then: the log says so once a kind.
+    for speaker in &mut site.speakers {
+        let troubles = |log: Vec<String>| {
+            log.iter()
+                .filter(|l| l.contains("can't be watched now"))
+                .count()
+        };
+        wait_until("speakers that notice", DEADLINE, || {
+            Ok((troubles(speaker.log()) >= 10).then_some(()))
+        })?;
+    }
+    ensure!(
+        site.wait_owned(&ips)? == owners,
+        "nothing moves without the API server"
+    );
+    site.cluster.start_server()?;
+    site.add("late", "")?;
+    let assigned = site.wait_assigned(COUNT + 1)?;
+    site.wait_owned(&assigned["late"])?;
+    ensure!(
+        site.wait_owned(&ips)? == owners,
+        "nothing moves when it is back"
+    );
+    for (name, old) in &assigned {
+        ensure!(
+            name == "late" || old.iter().all(|ip| ips.contains(ip)),
+            "{name} got another address"
+        );
+    }
+    ensure!(
+        site.cluster
+            .client()
+            .list(Kind::IPAddressPool, NAMESPACE)?
+            .len()
+            == 1
+    );
+    Ok(())
+}
