@@ -6,22 +6,27 @@
 //! leaves only when the server says so, or when a whole list came without it.
 
 mod assign;
+mod jobs;
 mod kinds;
 mod record;
+mod status;
 mod view;
 mod watch;
 mod wire;
 
-pub use record::Reporter;
+pub use status::{Component, Findings};
 
-use assign::Assigner;
+use crate::directory::status::Report;
+use assign::Assign;
 use corten_engine::event::{Assignment, Event, EventRecord};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
+use jobs::Jobs;
 use kube::Client;
 use record::Recorder;
+use status::Publisher;
 use std::time::Duration;
 use thiserror::Error;
 use view::{Health, News, View};
@@ -39,8 +44,10 @@ pub struct Options {
     pub namespace: String,
     /// The kinds watched; of any other, nothing is ever said.
     pub kinds: Vec<Kind>,
-    /// Who says events.
-    pub reporter: Reporter,
+    /// Which component this is.
+    pub component: Component,
+    /// This pod, whose the status objects are; empty if there is none.
+    pub pod: String,
 }
 
 /// Kinds the controller reads (`spec/metallb.md` §2.3).
@@ -121,6 +128,14 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
     }
 }
 
+/// What is gone needs no write.
+fn gone_is_done<T>(done: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match done {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        done => done.map(drop),
+    }
+}
+
 /// An error and its causes in one line; a cause the error before it says already is left out.
 fn chain(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
@@ -142,8 +157,9 @@ fn chain(error: &kube::Error) -> String {
 pub struct Kubernetes {
     watches: SelectAll<BoxStream<'static, (usize, Said)>>,
     views: Vec<View>,
-    assigner: Assigner,
+    assigner: Jobs<Assign>,
     recorder: Recorder,
+    publisher: Publisher,
 }
 
 impl Kubernetes {
@@ -153,19 +169,21 @@ impl Kubernetes {
         let Options {
             namespace,
             kinds,
-            reporter,
+            component,
+            pod,
         } = options;
         let mut watches = SelectAll::new();
         for (index, kind) in kinds.iter().enumerate() {
             let api = kinds::api(client, *kind, &namespace);
-            let stream = watch::follow(api, kinds::labels(*kind));
+            let stream = watch::follow(api, kinds::selector(*kind));
             watches.push(stream.map(move |said| (index, said)).boxed());
         }
         Self {
             watches,
             views: kinds.into_iter().map(View::new).collect(),
-            assigner: Assigner::new(client.clone()),
-            recorder: Recorder::new(client.clone(), reporter),
+            assigner: Jobs::new(client.clone(), assign::PARALLEL),
+            recorder: Recorder::new(client.clone(), &component),
+            publisher: Publisher::new(client, &namespace, &pod, component),
         }
     }
 
@@ -183,6 +201,7 @@ impl Kubernetes {
                 }
                 () = self.assigner.progress() => {}
                 () = self.recorder.progress() => {}
+                () = self.publisher.progress() => {}
             }
         }
     }
@@ -204,6 +223,7 @@ impl Kubernetes {
                 next = self.watches.next().now_or_never().flatten();
             }
         }
+        self.publisher.see(&events);
         for event in &events {
             if let Event::Delete(object) = event
                 && object.kind == Kind::Service
@@ -222,7 +242,7 @@ impl Kubernetes {
     /// Has allocations written, each instead of any earlier one of its Service.
     pub fn assign(&mut self, assignments: Vec<(ServiceKey, Assignment)>) {
         for (service, assignment) in assignments {
-            self.assigner.assign(service, assignment);
+            self.assigner.put(service, Assign(assignment));
         }
     }
 
@@ -236,6 +256,11 @@ impl Kubernetes {
                 self.recorder.emit(record, hyphenated(uid));
             }
         }
+    }
+
+    /// Has the status objects say this from now on.
+    pub fn publish(&mut self, report: Report, findings: Findings) {
+        self.publisher.publish(report, findings);
     }
 
     /// What can't be watched now, and why.

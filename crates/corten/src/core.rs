@@ -3,6 +3,7 @@
 use corten_api::pool::IPAddressPoolStatus;
 use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
 use corten_cluster::directory::status::Report;
+use corten_cluster::kubernetes::Findings;
 use corten_cluster::metrics;
 use corten_engine::advertise::l2::{self, Announcement, L2Table, Verdict};
 use corten_engine::config::Filter;
@@ -11,7 +12,7 @@ use corten_engine::event::{Assignment, Event, EventRecord, Severity};
 use corten_engine::facts::{Class, Facts, Origin};
 use corten_engine::membership::Membership;
 use corten_engine::names::{NodeName, PoolName, ServiceKey};
-use corten_engine::rejection::Kind;
+use corten_engine::rejection::{Kind, Rejection, Subject};
 use corten_engine::speaker::{self, BgpDriver, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -215,6 +216,28 @@ impl Core {
         }
     }
 
+    /// What is found about the configuration this instance uses; `unwatched` is why a part of it
+    /// can't be read now, if one can't.
+    pub(crate) fn findings(&self, unwatched: Option<String>) -> Findings {
+        if !self.source_counters.config_loaded {
+            return Findings::Unread;
+        }
+        if let Some(cause) = unwatched {
+            return Findings::Unknown(cause);
+        }
+        let of_config = |rejection: &&Rejection| match &rejection.subject {
+            Subject::Object(object) => is_configuration(object.kind),
+            Subject::Unidentified => true,
+        };
+        let rejected = self.facts.problems().iter().filter(of_config);
+        let causes: Vec<_> = rejected.map(|r| r.cause.clone()).collect();
+        if causes.is_empty() {
+            Findings::Valid
+        } else {
+            Findings::Invalid(causes)
+        }
+    }
+
     fn drain(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         let mut emitted = Vec::new();
@@ -286,5 +309,19 @@ fn l2_status(
         service_name: Some(key.name().to_owned()),
         service_namespace: Some(key.namespace().to_owned()),
         interfaces,
+    }
+}
+
+/// Whether objects of the kind are configuration (`spec/metallb.md` §2.3).
+fn is_configuration(kind: Kind) -> bool {
+    match kind {
+        Kind::IPAddressPool
+        | Kind::L2Advertisement
+        | Kind::BGPAdvertisement
+        | Kind::BGPPeer
+        | Kind::BFDProfile
+        | Kind::Community
+        | Kind::Secret => true,
+        Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace => false,
     }
 }

@@ -103,7 +103,10 @@ impl Source {
                     tracing::error!(%error, "status files not written");
                 }
             }
-            Self::Kubernetes(_) => {}
+            Self::Kubernetes(api) => {
+                let findings = core.findings(api.warnings().next());
+                api.publish(core.report(), findings);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::objects::{self, NAMESPACE, custom, endpoints, service};
 use crate::setup::{self, DEADLINE, addresses, wait};
 use anyhow::{Context, Result, ensure};
-use corten_lab::kubernetes::{Kind, Kubernetes, Relay};
+use corten_lab::kubernetes::{Client, Kind, Kubernetes, Relay};
 use corten_lab::process::Process;
 use corten_lab::site::WINDOW;
 use corten_lab::trial::Trial;
@@ -22,7 +22,7 @@ pub(crate) const TRIALS: &[Trial] = &[
 ];
 
 /// A world whose nodes are a cluster's.
-struct Site {
+pub(crate) struct Site {
     world: World,
     cluster: Kubernetes,
     controller: Process,
@@ -32,7 +32,7 @@ struct Site {
 
 impl Site {
     /// One with Services `web1` … of one pool, announced from somewhere.
-    fn with_services(count: usize) -> Result<Self> {
+    pub(crate) fn with_services(count: usize) -> Result<Self> {
         let world = World::build(&Plan::default())?;
         let cluster = setup::cluster()?;
         let client = cluster.client();
@@ -82,8 +82,20 @@ impl Site {
         client.apply(&(service(name, "", more) + &endpoints(name, &nodes)))
     }
 
+    /// The administrator's client.
+    pub(crate) fn client(&self) -> &Client {
+        self.cluster.client()
+    }
+
+    /// Takes a node out of load balancing.
+    pub(crate) fn drain(&self, node: &str) -> Result<()> {
+        let label = "node.kubernetes.io/exclude-from-external-load-balancers";
+        let labels = json!({"metadata": {"labels": {label: ""}}});
+        self.client().patch(Kind::Node, "", node, labels)
+    }
+
     /// Waits until every Service has an address; gives those of each.
-    fn wait_assigned(&mut self, count: usize) -> Result<BTreeMap<String, Vec<IpAddr>>> {
+    pub(crate) fn wait_assigned(&mut self, count: usize) -> Result<BTreeMap<String, Vec<IpAddr>>> {
         let client = self.cluster.client();
         wait(&mut self.controller, "an address for every Service", || {
             let mut all = BTreeMap::new();
@@ -104,29 +116,29 @@ impl Site {
         })
     }
 
-    /// Waits until each address is answered for by one node on every LAN; gives the node's name.
-    fn wait_owned(&self, ips: &[IpAddr]) -> Result<BTreeMap<IpAddr, String>> {
-        let mut owners = BTreeMap::new();
-        for lan in 0..self.world.lans.len() {
-            let client = self.world.client(lan)?;
-            let answers = wait_until("an owner of every address", DEADLINE, || {
-                let answers = client.ask(ips, WINDOW)?;
-                Ok(answers
-                    .values()
-                    .all(|macs| macs.len() == 1)
-                    .then_some(answers))
-            })
-            .with_context(|| self.story())?;
-            for ip in ips {
-                let owner = self.world.owner(&answers, *ip)?.name.clone();
-                let before = owners.insert(*ip, owner.clone());
-                ensure!(before.is_none_or(|b| b == owner), "{ip} has two owners");
+    /// Waits until each address is answered for by one node, the same on every LAN; gives the
+    /// nodes' names.
+    pub(crate) fn wait_owned(&self, ips: &[IpAddr]) -> Result<BTreeMap<IpAddr, String>> {
+        wait_until("one owner of every address", DEADLINE, || {
+            let mut owners = BTreeMap::new();
+            for lan in 0..self.world.lans.len() {
+                let answers = self.world.client(lan)?.ask(ips, WINDOW)?;
+                for ip in ips {
+                    let Ok(owner) = self.world.owner(&answers, *ip) else {
+                        return Ok(None);
+                    };
+                    let before = owners.insert(*ip, owner.name.clone());
+                    if before.is_some_and(|before| before != owner.name) {
+                        return Ok(None);
+                    }
+                }
             }
-        }
-        Ok(owners)
+            Ok(Some(owners))
+        })
+        .with_context(|| self.story())
     }
 
-    fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         let mut text = String::new();
         for process in self.speakers.iter().chain([&self.controller]) {
             text.push_str(&format!(
@@ -168,13 +180,7 @@ fn every_address_has_one_owner() -> Result<()> {
     }
     // A drained node gives its addresses away, all of them and nobody else any.
     let drained = &owners[&ips[0]];
-    let label = "node.kubernetes.io/exclude-from-external-load-balancers";
-    client.patch(
-        Kind::Node,
-        "",
-        drained,
-        json!({"metadata": {"labels": {label: ""}}}),
-    )?;
+    site.drain(drained)?;
     let moved = wait_until("other owners", DEADLINE, || {
         let now = site.wait_owned(&ips)?;
         Ok(now.values().all(|node| node != drained).then_some(now))

@@ -7,6 +7,7 @@ mod enduring;
 mod installing;
 mod objects;
 mod setup;
+mod stating;
 
 use corten_lab::trial;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
             installing::TRIALS,
             assigning::TRIALS,
             announcing::TRIALS,
+            stating::TRIALS,
         ]
         .concat(),
     )

@@ -1,195 +1,42 @@
 //! Writes allocations: a Service's status and its annotation in one request, through
 //! `services/status` (`spec/metallb.md` §3.2, §12 #3).
 //!
-//! The newest assignment of a Service is written until it stands; the one before is forgotten.
-//! Many Services are written at a time, each by one request at a time.
+//! Nothing is written that differs in nothing.
 
-use super::watch::pause;
-use super::{CallError, call, kinds};
+use super::jobs::Write;
+use super::{gone_is_done, kinds};
 use corten_api::names::IP_ALLOCATED_FROM_POOL;
 use corten_engine::event::Assignment;
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// Most writes at once.
-const PARALLEL: usize = 32;
-/// How often to say that writes fail.
-const COMPLAINT: Duration = Duration::from_secs(10);
+pub(super) const PARALLEL: usize = 32;
 
-/// Allocations on their way.
-pub(super) struct Assigner {
-    client: Client,
-    jobs: BTreeMap<ServiceKey, Job>,
-    /// Jobs that can begin.
-    queue: VecDeque<ServiceKey>,
-    /// Jobs that wait until they are tried again.
-    delayed: BTreeSet<(Instant, ServiceKey)>,
-    running: FuturesUnordered<BoxFuture<'static, Done>>,
-    complained: Option<Instant>,
-}
+/// An allocation to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assign(pub(super) Assignment);
 
-struct Job {
-    assignment: Assignment,
-    failures: u32,
-    running: bool,
-}
+impl Write for Assign {
+    type Subject = ServiceKey;
 
-/// A write that ended.
-struct Done {
-    service: ServiceKey,
-    assignment: Assignment,
-    result: Result<(), CallError>,
-}
+    const WHAT: &'static str = "allocations are";
 
-impl Assigner {
-    pub(super) fn new(client: Client) -> Self {
-        Self {
-            client,
-            jobs: BTreeMap::new(),
-            queue: VecDeque::new(),
-            delayed: BTreeSet::new(),
-            running: FuturesUnordered::new(),
-            complained: None,
-        }
-    }
-
-    /// Has an assignment written, instead of any earlier one of the Service.
-    pub(super) fn assign(&mut self, service: ServiceKey, assignment: Assignment) {
-        if let Some(job) = self.jobs.get_mut(&service) {
-            // Where the job is now, it will be begun again or is about to be begun.
-            job.assignment = assignment;
-            return;
-        }
-        let job = Job {
-            assignment,
-            failures: 0,
-            running: false,
+    /// Writes the assignment, unless it stands already or the Service is gone.
+    async fn write(self, client: Client, service: ServiceKey) -> Result<(), kube::Error> {
+        let resource = kinds::resource(Kind::Service);
+        let api: Api<DynamicObject> = Api::namespaced_with(client, service.namespace(), &resource);
+        let Some(mut object) = api.get_opt(service.name()).await? else {
+            return Ok(());
         };
-        self.jobs.insert(service.clone(), job);
-        self.queue.push_back(service);
-    }
-
-    /// A Service is gone: nothing of it is written any more.
-    pub(super) fn forget(&mut self, service: &ServiceKey) {
-        self.jobs.remove(service);
-    }
-
-    /// Goes on writing; ends after each write, and never if there is nothing to write. Nothing is
-    /// lost if the future is dropped.
-    pub(super) async fn progress(&mut self) {
-        let now = Instant::now();
-        while let Some((at, service)) = self.delayed.pop_first() {
-            if at > now {
-                self.delayed.insert((at, service));
-                break;
-            }
-            self.queue.push_back(service);
+        if !put(&mut object, &self.0) {
+            return Ok(());
         }
-        while self.running.len() < PARALLEL
-            && let Some(service) = self.queue.pop_front()
-        {
-            self.begin(service);
-        }
-        let due = self.delayed.first().map(|(at, _)| *at);
-        let due = async {
-            match due {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            Some(done) = self.running.next() => self.end(done),
-            () = due => {}
-        }
-    }
-
-    fn begin(&mut self, service: ServiceKey) {
-        let Some(job) = self.jobs.get_mut(&service) else {
-            return;
-        };
-        if std::mem::replace(&mut job.running, true) {
-            return;
-        }
-        let (client, assignment) = (self.client.clone(), job.assignment.clone());
-        self.running.push(Box::pin(async move {
-            let result = call(write(&client, &service, &assignment)).await;
-            Done {
-                service,
-                assignment,
-                result,
-            }
-        }));
-    }
-
-    fn end(&mut self, done: Done) {
-        let Done {
-            service,
-            assignment,
-            result,
-        } = done;
-        let Some(job) = self.jobs.get_mut(&service) else {
-            return;
-        };
-        job.running = false;
-        match result {
-            Ok(()) if job.assignment == assignment => {
-                self.jobs.remove(&service);
-            }
-            Ok(()) => self.queue.push_back(service),
-            // Somebody changed the Service meanwhile; it is read anew.
-            Err(error) if error.is_conflict() && job.failures == 0 => {
-                job.failures = 1;
-                self.queue.push_back(service);
-            }
-            Err(error) => {
-                job.failures = job.failures.saturating_add(1);
-                let again = Instant::now() + pause(job.failures);
-                self.delayed.insert((again, service.clone()));
-                self.complain(&service, &error);
-            }
-        }
-    }
-
-    fn complain(&mut self, service: &ServiceKey, error: &CallError) {
-        let now = Instant::now();
-        if self.complained.is_none_or(|at| now >= at + COMPLAINT) {
-            self.complained = Some(now);
-            let waiting = self.jobs.len();
-            tracing::warn!(%service, waiting, %error, "an allocation isn't written yet");
-        }
-    }
-}
-
-/// Writes an assignment, unless it stands already or the Service is gone.
-async fn write(
-    client: &Client,
-    service: &ServiceKey,
-    assignment: &Assignment,
-) -> Result<(), kube::Error> {
-    let resource = kinds::resource(Kind::Service);
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), service.namespace(), &resource);
-    let Some(mut object) = api.get_opt(service.name()).await? else {
-        return Ok(());
-    };
-    if !put(&mut object, assignment) {
-        return Ok(());
-    }
-    match api
-        .replace_status(service.name(), &PostParams::default(), &object)
-        .await
-    {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        done => done.map(drop),
+        let how = PostParams::default();
+        gone_is_done(api.replace_status(service.name(), &how, &object).await)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kinds watched, by where the API server has them.
 
+use super::watch::Selector;
 use corten_engine::rejection::Kind;
 use kube::Client;
 use kube::api::{Api, ApiResource, Resource};
@@ -56,10 +57,22 @@ pub(super) fn version(kind: Kind) -> &'static str {
     place(kind).2
 }
 
-/// Which objects of a kind are wanted, as a label selector, if not all are.
-pub(super) fn labels(kind: Kind) -> Option<String> {
-    // A slice without the label is of no Service.
-    (kind == Kind::EndpointSlice).then(|| corten_api::names::SERVICE_NAME.to_owned())
+/// Which objects of a kind are wanted.
+pub(super) fn selector(kind: Kind) -> Selector {
+    match kind {
+        // A slice without the label is of no Service.
+        Kind::EndpointSlice => Selector::Label(corten_api::names::SERVICE_NAME),
+        Kind::Service
+        | Kind::Node
+        | Kind::Namespace
+        | Kind::IPAddressPool
+        | Kind::L2Advertisement
+        | Kind::BGPAdvertisement
+        | Kind::BGPPeer
+        | Kind::BFDProfile
+        | Kind::Community
+        | Kind::Secret => Selector::All,
+    }
 }
 
 /// A kind's objects, as far as they count; `own` is Corten's namespace.

@@ -4,6 +4,7 @@
 //! counted on the first one. Events are news, not facts: what the server doesn't take is tried a
 //! few times and then dropped, and a Service that says too much is cut short.
 
+use super::status::Component;
 use super::watch::pause;
 use super::{CallError, call};
 use corten_engine::event::{EventRecord, Severity};
@@ -37,12 +38,21 @@ const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(300);
 
 /// Who says the events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reporter {
-    /// `metallb-controller` or `metallb-speaker`: what tools look for.
-    pub component: &'static str,
+struct Reporter {
+    /// What tools look for.
+    component: &'static str,
     /// The node; empty for the controller.
-    pub host: String,
+    host: String,
+}
+
+impl Reporter {
+    fn of(component: &Component) -> Self {
+        let (component, host) = match component {
+            Component::Controller => ("metallb-controller", String::new()),
+            Component::Speaker(node) => ("metallb-speaker", node.to_string()),
+        };
+        Self { component, host }
+    }
 }
 
 /// Events on their way.
@@ -81,10 +91,10 @@ struct Done {
 }
 
 impl Recorder {
-    pub(super) fn new(client: Client, reporter: Reporter) -> Self {
+    pub(super) fn new(client: Client, component: &Component) -> Self {
         Self {
             client,
-            reporter,
+            reporter: Reporter::of(component),
             queue: VecDeque::new(),
             running: FuturesUnordered::new(),
             seen: BTreeMap::new(),

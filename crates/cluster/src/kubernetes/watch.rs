@@ -24,19 +24,30 @@ const PATIENCE: u32 = 5;
 /// What a watch says.
 pub(super) type Said = Result<Event<Wire>, watcher::Error>;
 
+/// Which objects are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selector {
+    /// All.
+    All,
+    /// Those with this label.
+    Label(&'static str),
+    /// The one of this name.
+    Name(String),
+}
+
 struct Following {
     api: Api<Wire>,
-    labels: Option<String>,
+    selector: Selector,
     stream: BoxStream<'static, Said>,
     failures: u32,
 }
 
-/// Follows the objects of `api`, for ever; `labels` is a selector.
-pub(super) fn follow(api: Api<Wire>, labels: Option<String>) -> BoxStream<'static, Said> {
-    let stream = begin(&api, labels.as_deref());
+/// Follows the objects of `api`, for ever.
+pub(super) fn follow(api: Api<Wire>, selector: Selector) -> BoxStream<'static, Said> {
+    let stream = begin(&api, &selector);
     let following = Following {
         api,
-        labels,
+        selector,
         stream,
         failures: 0,
     };
@@ -47,9 +58,13 @@ pub(super) fn follow(api: Api<Wire>, labels: Option<String>) -> BoxStream<'stati
     .boxed()
 }
 
-fn begin(api: &Api<Wire>, labels: Option<&str>) -> BoxStream<'static, Said> {
+fn begin(api: &Api<Wire>, selector: &Selector) -> BoxStream<'static, Said> {
     let config = watcher::Config::default().page_size(PAGE);
-    let config = labels.iter().fold(config, |config, l| config.labels(l));
+    let config = match selector {
+        Selector::All => config,
+        Selector::Label(label) => config.labels(label),
+        Selector::Name(name) => config.fields(&format!("metadata.name={name}")),
+    };
     watcher(api.clone(), config).boxed()
 }
 
@@ -79,7 +94,7 @@ impl Following {
     }
 
     fn begin(&mut self) {
-        self.stream = begin(&self.api, self.labels.as_deref());
+        self.stream = begin(&self.api, &self.selector);
     }
 }
 

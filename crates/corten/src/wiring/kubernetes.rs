@@ -12,7 +12,7 @@ use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2;
 use anyhow::Context as _;
 use corten_cluster::kubernetes::{
-    self, CONTROLLER_KINDS, Kubernetes, Options, Reporter, SPEAKER_KINDS,
+    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS,
 };
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
@@ -35,10 +35,8 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
         Options {
             namespace,
             kinds: CONTROLLER_KINDS.to_vec(),
-            reporter: Reporter {
-                component: "metallb-controller",
-                host: String::new(),
-            },
+            component: Component::Controller,
+            pod: args.common.pod_name,
         },
     );
     let link = Link::Off;
@@ -96,10 +94,8 @@ pub(crate) async fn speaker(
         Options {
             namespace,
             kinds: SPEAKER_KINDS.to_vec(),
-            reporter: Reporter {
-                component: "metallb-speaker",
-                host: node.0,
-            },
+            component: Component::Speaker(node),
+            pod: args.common.pod_name,
         },
     );
     let source = Source::Kubernetes(Box::new(source));
