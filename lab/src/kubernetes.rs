@@ -17,6 +17,7 @@ use crate::stage;
 use crate::wait::wait_until;
 use anyhow::{Context, Result, bail};
 use credentials::Credentials;
+use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +39,19 @@ pub struct Kubernetes {
     credentials: Credentials,
     ns: Netns,
     dir: TempDir,
+}
+
+/// A request the API server answered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// API group; empty for the core one.
+    pub group: String,
+    /// Resource, with its subresource after a slash.
+    pub resource: String,
+    /// `get`, `list` …
+    pub verb: String,
+    /// Status code of the answer.
+    pub code: u16,
 }
 
 impl Kubernetes {
@@ -104,6 +118,59 @@ impl Kubernetes {
     /// If the port is taken there.
     pub fn relay_to(&self, other: &Netns) -> Result<Relay> {
         Relay::start(other, &self.ns, PORT)
+    }
+
+    /// What a ServiceAccount asked for so far.
+    ///
+    /// # Errors
+    /// If the log can't be read.
+    pub fn requests(&self, namespace: &str, account: &str) -> Result<Vec<Request>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Line {
+            user: User,
+            verb: String,
+            object_ref: Option<Object>,
+            response_status: Option<Status>,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            username: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Object {
+            #[serde(default)]
+            api_group: String,
+            #[serde(default)]
+            resource: String,
+            subresource: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            code: u16,
+        }
+        let text = fs::read_to_string(self.dir.path().join(credentials::AUDIT_LOG))?;
+        let username = format!("system:serviceaccount:{namespace}:{account}");
+        // The last line may be half written.
+        let lines = text
+            .lines()
+            .filter_map(|l| serde_json::from_str::<Line>(l).ok());
+        let asked = lines.filter(|line| line.user.username == username);
+        let found = asked.filter_map(|line| {
+            let object = line.object_ref?;
+            let resource = match object.subresource {
+                Some(subresource) => format!("{}/{subresource}", object.resource),
+                None => object.resource,
+            };
+            Some(Request {
+                group: object.api_group,
+                resource,
+                verb: line.verb,
+                code: line.response_status.map_or(0, |status| status.code),
+            })
+        });
+        Ok(found.collect())
     }
 
     /// The namespace the servers are in.

@@ -10,6 +10,15 @@ use std::path::{Path, PathBuf};
 /// Token of the administrator.
 pub(super) const ADMINISTRATOR_TOKEN: &str = "administrator";
 
+/// File of the audit log.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
+/// Who asked for what and how it was answered, of ServiceAccounts only.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\n\
+    omitStages: [RequestReceived]\nrules:\n\
+    - {level: Metadata, userGroups: [\"system:serviceaccounts\"]}\n\
+    - {level: None}\n";
+
 /// What the API server shows and asks for.
 #[derive(Debug)]
 pub(super) struct Credentials {
@@ -30,6 +39,7 @@ impl Credentials {
         fs::write(dir.join("accounts.pub"), accounts.public_key_pem())?;
         let tokens = format!("{ADMINISTRATOR_TOKEN},admin,admin,\"system:masters\"\n");
         fs::write(dir.join("tokens"), tokens)?;
+        fs::write(dir.join("audit.yaml"), AUDIT_POLICY)?;
         Ok(Self {
             dir: dir.to_owned(),
         })
@@ -55,6 +65,8 @@ impl Credentials {
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--token-auth-file={}", file("tokens")),
             "--authorization-mode=RBAC".to_owned(),
+            format!("--audit-policy-file={}", file("audit.yaml")),
+            format!("--audit-log-path={}", file(AUDIT_LOG)),
             format!("--service-cluster-ip-range={service_ranges}"),
         ]
     }

@@ -55,7 +55,9 @@ impl Site {
         let pool = "addresses: [192.0.2.0/24, \"2001:db8:1::/64\"]";
         client.apply(&custom("IPAddressPool", "pool", pool))?;
         client.apply(&custom("L2Advertisement", "everything", ""))?;
-        let controller = setup::controller(&cluster)?;
+        client.apply(&objects::pod("controller", "controller"))?;
+        let flags = ["--pod-name=controller"];
+        let controller = setup::start(&cluster, cluster.netns(), "controller", &flags)?;
         let mut site = Self {
             world,
             cluster,
@@ -68,8 +70,14 @@ impl Site {
         }
         for node in &site.world.nodes {
             site._relays.push(site.cluster.relay_to(&node.ns)?);
-            let name = format!("--node-name={}", node.name);
-            let speaker = setup::start(&site.cluster, &node.ns, "speaker", &[&name])?;
+            let pod = format!("speaker-{}", node.name);
+            site.client().apply(&objects::pod(&pod, "speaker"))?;
+            let flags = [
+                format!("--node-name={}", node.name),
+                format!("--pod-name={pod}"),
+            ];
+            let flags = flags.each_ref().map(String::as_str);
+            let speaker = setup::start(&site.cluster, &node.ns, "speaker", &flags)?;
             site.speakers.push(speaker);
         }
         Ok(site)
@@ -85,6 +93,18 @@ impl Site {
     /// The administrator's client.
     pub(crate) fn client(&self) -> &Client {
         self.cluster.client()
+    }
+
+    /// The cluster.
+    pub(crate) fn cluster(&self) -> &Kubernetes {
+        &self.cluster
+    }
+
+    /// Takes a node back into load balancing.
+    pub(crate) fn undrain(&self, node: &str) -> Result<()> {
+        let label = "node.kubernetes.io/exclude-from-external-load-balancers";
+        let labels = json!({"metadata": {"labels": {label: null}}});
+        self.client().patch(Kind::Node, "", node, labels)
     }
 
     /// Takes a node out of load balancing.

@@ -6,6 +6,7 @@ mod assigning;
 mod enduring;
 mod installing;
 mod objects;
+mod permitting;
 mod setup;
 mod stating;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
             assigning::TRIALS,
             announcing::TRIALS,
             stating::TRIALS,
+            permitting::TRIALS,
         ]
         .concat(),
     )

@@ -3,11 +3,6 @@
 /// Namespace of the metallb.io objects.
 pub(crate) const NAMESPACE: &str = "metallb-system";
 
-/// A Namespace.
-pub(crate) fn namespace(name: &str) -> String {
-    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n---\n")
-}
-
 /// A metallb.io object; `spec` is the inside of a flow mapping.
 pub(crate) fn custom(kind: &str, name: &str, spec: &str) -> String {
     let version = if kind == "BGPPeer" {
@@ -50,4 +45,13 @@ pub(crate) fn endpoints(service: &str, nodes: &[&str]) -> String {
 /// A Node.
 pub(crate) fn node(name: &str) -> String {
     format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\n---\n")
+}
+
+/// A Pod of Corten's namespace that nothing runs.
+pub(crate) fn pod(name: &str, account: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
+         spec: {{serviceAccountName: {account}, automountServiceAccountToken: false, \
+         containers: [{{name: main, image: corten}}]}}\n---\n"
+    )
 }

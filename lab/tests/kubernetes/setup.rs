@@ -1,6 +1,6 @@
 //! A cluster with Corten's definitions in it, and Corten's processes beside it.
 
-use crate::objects::{NAMESPACE, namespace};
+use crate::objects::NAMESPACE;
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten;
 use corten_lab::kubernetes::{Client, Kind, Kubernetes};
@@ -18,9 +18,17 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) fn cluster() -> Result<Kubernetes> {
     let cluster = Kubernetes::start()?;
     let client = cluster.client();
-    client.apply(&namespace(NAMESPACE))?;
+    for file in ["namespace.yaml", "rbac.yaml"] {
+        client.apply(&deployed(file)?)?;
+    }
     client.apply_crds(&definitions()?)?;
     Ok(cluster)
+}
+
+/// A file of the manifests users apply.
+pub(crate) fn deployed(file: &str) -> Result<String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kubernetes");
+    std::fs::read_to_string(dir.join(file)).with_context(|| file.to_owned())
 }
 
 /// What `corten crds` says.
@@ -30,14 +38,15 @@ pub(crate) fn definitions() -> Result<String> {
     Ok(String::from_utf8(crds.stdout)?)
 }
 
-/// Starts a component with these flags; it is the administrator.
+/// Starts a component with these flags, under its own ServiceAccount.
 pub(crate) fn start(
     cluster: &Kubernetes,
     ns: &Netns,
     component: &str,
     flags: &[&str],
 ) -> Result<Process> {
-    start_as(&cluster.administrator()?, ns, component, flags)
+    let account = cluster.service_account(NAMESPACE, component)?;
+    start_as(&account, ns, component, flags)
 }
 
 /// Starts a component with these flags that finds its way in by a kubeconfig.

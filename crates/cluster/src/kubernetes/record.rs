@@ -61,14 +61,15 @@ pub(super) struct Recorder {
     reporter: Reporter,
     queue: VecDeque<(EventRecord, String)>,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
-    seen: BTreeMap<EventRecordKey, Seen>,
+    seen: BTreeMap<Key, Seen>,
     budgets: BTreeMap<ServiceKey, Budget>,
     pause: Option<Instant>,
     failures: u32,
     numbered: u64,
 }
 
-type EventRecordKey = (ServiceKey, &'static str, String);
+/// Service by uid: one that was made anew is another.
+type Key = (String, &'static str, String);
 
 /// An event there is on the server.
 #[derive(Clone)]
@@ -161,7 +162,7 @@ impl Recorder {
     }
 
     fn begin(&mut self, record: EventRecord, uid: String, now: Instant) {
-        let key = key(&record);
+        let key = key(&record, &uid);
         let seen = self.seen.get(&key).filter(|s| now < s.last + TOGETHER);
         let (client, seen) = (self.client.clone(), seen.cloned());
         self.numbered += 1;
@@ -227,7 +228,7 @@ impl Recorder {
                         self.seen.clear();
                     }
                 }
-                self.seen.insert(key(&done.record), seen);
+                self.seen.insert(key(&done.record, &done.uid), seen);
             }
             // The Service or its namespace is gone, or the event can't be.
             Err(error) if error.is_final() => {
@@ -247,12 +248,8 @@ impl Recorder {
     }
 }
 
-fn key(record: &EventRecord) -> EventRecordKey {
-    (
-        record.service.clone(),
-        record.reason,
-        record.message.clone(),
-    )
+fn key(record: &EventRecord, uid: &str) -> Key {
+    (uid.to_owned(), record.reason, record.message.clone())
 }
 
 async fn write(client: &Client, event: Event, seen: Option<Seen>) -> Result<Seen, kube::Error> {

@@ -1,0 +1,126 @@
+//! The roles in `deploy/kubernetes`: nothing is refused, and nothing granted is never used.
+
+use crate::announcing::Site;
+use crate::objects::{NAMESPACE, custom, service};
+use crate::setup::{DEADLINE, deployed};
+use anyhow::{Context, Result, ensure};
+use corten_lab::kubernetes::{Kind, Kubernetes};
+use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+pub(crate) const TRIALS: &[Trial] = &[("roles_are_as_wide_as_used", roles_are_as_wide_as_used)];
+
+/// Group, resource and verb.
+type Permission = (String, String, String);
+
+fn texts(value: &Value) -> Vec<String> {
+    let items = value.as_array().into_iter().flatten();
+    items
+        .filter_map(|item| Some(item.as_str()?.to_owned()))
+        .collect()
+}
+
+/// What the manifests let an account do.
+fn granted(account: &str) -> Result<BTreeSet<Permission>> {
+    let text = deployed("rbac.yaml")?;
+    let documents: Vec<Value> = text
+        .split("\n---\n")
+        .map(serde_saphyr::from_str)
+        .collect::<Result<_, _>>()?;
+    let bound = documents.iter().filter(|d| {
+        let subjects = d["subjects"].as_array().into_iter().flatten();
+        subjects.into_iter().any(|s| s["name"] == account)
+    });
+    let mut all = BTreeSet::new();
+    for binding in bound {
+        let of = &binding["roleRef"];
+        let role = documents
+            .iter()
+            .find(|d| d["kind"] == of["kind"] && d["metadata"]["name"] == of["name"]);
+        let rules = role.context("a binding without role")?["rules"].as_array();
+        for rule in rules.into_iter().flatten() {
+            for group in texts(&rule["apiGroups"]) {
+                for resource in texts(&rule["resources"]) {
+                    for verb in texts(&rule["verbs"]) {
+                        all.insert((group.clone(), resource.clone(), verb));
+                    }
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What an account is granted and hasn't used.
+fn unused(cluster: &Kubernetes, account: &str) -> Result<BTreeSet<Permission>> {
+    let mut unused = granted(account)?;
+    ensure!(!unused.is_empty(), "{account} may do nothing");
+    for request in cluster.requests(NAMESPACE, account)? {
+        ensure!(request.code != 403, "{account} was refused: {request:?}");
+        unused.remove(&(request.group, request.resource, request.verb));
+    }
+    Ok(unused)
+}
+
+fn roles_are_as_wide_as_used() -> Result<()> {
+    const COUNT: usize = 3;
+    let mut site = Site::with_services(COUNT)?;
+    let assigned = site.wait_assigned(COUNT)?;
+    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    let owners = site.wait_owned(&ips)?;
+    let client = site.client();
+    let reasons = |reason: &str| -> Result<Vec<Value>> {
+        let events = client.list(Kind::Event, "default")?.into_iter();
+        Ok(events.filter(|e| e["reason"] == reason).collect())
+    };
+    // A node that gives an address away and gets it back says the same again.
+    let node = &owners[&ips[0]];
+    site.drain(node)?;
+    wait_until("another owner", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok((now[&ips[0]] != *node).then_some(()))
+    })?;
+    site.undrain(node)?;
+    wait_until("the owner again", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok((now[&ips[0]] == *node).then_some(()))
+    })?;
+    // A request that can't be granted, another, and the first again.
+    client.apply(&service("odd", "", ""))?;
+    for (ip, said) in [("203.0.113.1", 1), ("203.0.113.2", 2), ("203.0.113.1", 2)] {
+        let asked = json!({"spec": {"loadBalancerIP": ip}});
+        client.patch(Kind::Service, "default", "odd", asked)?;
+        wait_until("a failure's event", DEADLINE, || {
+            Ok((reasons("AllocationFailed")?.len() == said).then_some(()))
+        })?;
+    }
+    let again = |e: &Value| e["count"] == 2;
+    for reason in ["AllocationFailed", "nodeAssigned"] {
+        wait_until("an event that is counted", DEADLINE, || {
+            Ok(reasons(reason)?.iter().any(again).then_some(()))
+        })
+        .with_context(|| reason.to_owned())?;
+    }
+    client.apply(&custom("Community", "aliases", ""))?;
+    for account in ["controller", "speaker"] {
+        let mut left = BTreeSet::new();
+        wait_until("the use of every grant", DEADLINE, || {
+            left = unused(site.cluster(), account)?;
+            Ok(left.is_empty().then_some(()))
+        })
+        .with_context(|| format!("{account} never used {left:?}\n{}", site.story()))?;
+    }
+    // What belongs to a pod goes with it.
+    let statuses = client.list(Kind::ServiceL2Status, NAMESPACE)?;
+    for status in statuses {
+        let owner = &status["metadata"]["ownerReferences"][0];
+        ensure!(
+            owner["kind"] == "Pod" && owner.get("controller").is_none(),
+            "{status}"
+        );
+    }
+    Ok(())
+}
