@@ -139,6 +139,8 @@ fn help() -> String {
     let mut help = ask(&["--help"]);
     for command in [
         "run",
+        "controller",
+        "speaker",
         "status",
         "explain",
         "validate",
