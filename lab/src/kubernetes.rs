@@ -120,6 +120,22 @@ impl Kubernetes {
         Relay::start(other, &self.ns, PORT)
     }
 
+    /// Does for the API server what kube-proxy would: what it sends to a Service's first cluster
+    /// address and `port` reaches `target` on loopback of its namespace.
+    ///
+    /// # Errors
+    /// If there is no such Service, or the kernel has no nftables.
+    pub fn proxy(&self, namespace: &str, service: &str, port: u16, target: u16) -> Result<()> {
+        let found = self.client.get(Kind::Service, namespace, service)?;
+        let found = found.with_context(|| format!("no Service {namespace}/{service}"))?;
+        let ip = found["spec"]["clusterIP"].as_str().context("clusterIP")?;
+        self.ns.ip(&[format!("route add local {ip} dev lo")])?;
+        self.ns.nft(&format!(
+            "table ip proxy {{\nchain output {{ type nat hook output priority -100; \
+             ip daddr {ip} tcp dport {port} redirect to :{target}; }}\n}}\n"
+        ))
+    }
+
     /// What a ServiceAccount asked for so far.
     ///
     /// # Errors

@@ -13,15 +13,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio_rustls::TlsAcceptor;
 
 /// Most connections at once; more wait in the kernel.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -122,6 +125,14 @@ pub enum ListenError {
         /// The path.
         path: PathBuf,
     },
+    /// TLS can't be set up.
+    #[error("{at}: {source}")]
+    Tls {
+        /// Address.
+        at: String,
+        /// Cause.
+        source: rustls::Error,
+    },
     /// The socket can't be made.
     #[error("{at}: {source}")]
     Io {
@@ -134,16 +145,36 @@ pub enum ListenError {
 
 /// A listening socket.
 #[derive(Debug)]
-pub struct Listener(Socket);
+pub struct Listener {
+    socket: Socket,
+    max_body: usize,
+}
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
+    Tls(TcpListener, Tls),
     Unix {
         listener: UnixListener,
         path: PathBuf,
         file: (u64, u64),
     },
+}
+
+/// What a connection begins with.
+#[derive(Clone)]
+struct Tls(TlsAcceptor);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// A connection nothing was read from yet.
+enum Accepted {
+    Plain(Box<dyn Stream>),
+    Tls(TcpStream, Tls),
 }
 
 impl Listener {
@@ -152,14 +183,27 @@ impl Listener {
     /// # Errors
     /// Names the address.
     pub fn tcp(address: SocketAddr) -> Result<Self, ListenError> {
-        let failed = |source| ListenError::Io {
-            at: address.to_string(),
-            source,
-        };
-        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let listener = TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Self(Socket::Tcp(listener)))
+        Ok(Self {
+            socket: Socket::Tcp(tcp(address)?),
+            max_body: MAX_BODY,
+        })
+    }
+
+    /// Listens on a TCP address for TLS; a body may have `max_body` bytes. Needs a running tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// Names the address.
+    pub fn tls(
+        address: SocketAddr,
+        config: Arc<rustls::ServerConfig>,
+        max_body: usize,
+    ) -> Result<Self, ListenError> {
+        let tls = Tls(TlsAcceptor::from(config));
+        Ok(Self {
+            socket: Socket::Tls(tcp(address)?, tls),
+            max_body,
+        })
     }
 
     /// Listens on a unix socket that only this user can use; one that nobody listens on any more
@@ -196,33 +240,48 @@ impl Listener {
         std::fs::set_permissions(&temporary, mode).map_err(failed)?;
         std::fs::rename(&temporary, path).map_err(failed)?;
         let file = identity(path).map_err(failed)?;
-        Ok(Self(Socket::Unix {
-            listener,
-            path: path.to_owned(),
-            file,
-        }))
+        let path = path.to_owned();
+        Ok(Self {
+            socket: Socket::Unix {
+                listener,
+                path,
+                file,
+            },
+            max_body: MAX_BODY,
+        })
     }
 
     /// The TCP address, for a port that was chosen by the kernel.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        match &self.0 {
-            Socket::Tcp(listener) => listener.local_addr().ok(),
+        match &self.socket {
+            Socket::Tcp(listener) | Socket::Tls(listener, _) => listener.local_addr().ok(),
             Socket::Unix { .. } => None,
         }
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
-        Ok(match &self.0 {
-            Socket::Tcp(listener) => Box::new(listener.accept().await?.0),
-            Socket::Unix { listener, .. } => Box::new(listener.accept().await?.0),
+    async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match &self.socket {
+            Socket::Tcp(listener) => Accepted::Plain(Box::new(listener.accept().await?.0)),
+            Socket::Tls(listener, tls) => Accepted::Tls(listener.accept().await?.0, tls.clone()),
+            Socket::Unix { listener, .. } => Accepted::Plain(Box::new(listener.accept().await?.0)),
         })
     }
 }
 
+fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let failed = |source| ListenError::Io {
+        at: address.to_string(),
+        source,
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    TcpListener::from_std(listener).map_err(failed)
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Socket::Unix { path, file, .. } = &self.0
+        if let Socket::Unix { path, file, .. } = &self.socket
             && identity(path).is_ok_and(|now| now == *file)
         {
             // A socket that stays is replaced at the next start.
@@ -246,10 +305,11 @@ where
     F: Future<Output = Response>,
 {
     let mut connections = FuturesUnordered::new();
+    let max_body = listener.max_body;
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok(stream) => connections.push(connection(stream, &handler)),
+                Ok(accepted) => connections.push(connection(accepted, max_body, &handler)),
                 Err(error) => {
                     // Out of descriptors, most likely: those in use have to end first.
                     tracing::warn!(%error, "can't accept a connection");
@@ -269,19 +329,32 @@ where
     }
 }
 
-async fn connection<H, F>(stream: Box<dyn Stream>, handler: &H)
+async fn connection<H, F>(accepted: Accepted, max_body: usize, handler: &H)
 where
     H: Fn(Request) -> F,
     F: Future<Output = Response>,
 {
-    let service = service_fn(|request| answer(request, handler));
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(MAX_HEADER)
-        .keep_alive(false)
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+    let served = async {
+        let stream: Box<dyn Stream> = match accepted {
+            Accepted::Plain(stream) => stream,
+            Accepted::Tls(stream, Tls(acceptor)) => match acceptor.accept(stream).await {
+                Ok(stream) => Box::new(stream),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection ended in its handshake");
+                    return Ok(());
+                }
+            },
+        };
+        let service = service_fn(|request| answer(request, max_body, handler));
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME)
+            .max_buf_size(MAX_HEADER)
+            .keep_alive(false)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+    };
     match tokio::time::timeout(CONNECTION_TIME, served).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection ended badly"),
@@ -291,6 +364,7 @@ where
 
 async fn answer<H, F>(
     request: hyper::Request<Incoming>,
+    max_body: usize,
     handler: &H,
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible>
 where
@@ -298,7 +372,7 @@ where
     F: Future<Output = Response>,
 {
     let (parts, body) = request.into_parts();
-    let response = match Limited::new(body, MAX_BODY).collect().await {
+    let response = match Limited::new(body, max_body).collect().await {
         Ok(body) => {
             let method = match parts.method.as_str() {
                 "HEAD" => "GET",
@@ -313,7 +387,7 @@ where
             handler(request).await
         }
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Response::text(413, format!("a body may have {MAX_BODY} bytes\n"))
+            Response::text(413, format!("a body may have {max_body} bytes\n"))
         }
         Err(_) => Response::text(400, "the body can't be read\n"),
     };

@@ -12,6 +12,7 @@ mod record;
 mod status;
 mod view;
 mod watch;
+pub mod webhook;
 mod wire;
 
 pub use status::{Component, Findings};

@@ -60,6 +60,7 @@ kinds! {
     ClusterRoleBinding, "rbac.authorization.k8s.io", "v1", "clusterrolebindings", false;
     Role, "rbac.authorization.k8s.io", "v1", "roles", true;
     RoleBinding, "rbac.authorization.k8s.io", "v1", "rolebindings", true;
+    ValidatingWebhookConfiguration, "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", false;
     CustomResourceDefinition, "apiextensions.k8s.io", "v1", "customresourcedefinitions", false;
     IPAddressPool, "metallb.io", "v1beta1", "ipaddresspools", true;
     L2Advertisement, "metallb.io", "v1beta1", "l2advertisements", true;
@@ -73,12 +74,20 @@ kinds! {
 }
 
 impl Kind {
+    /// `BGPPeer` in its old version.
+    pub const OLD_BGP_PEER: Self = Self {
+        version: "v1beta1",
+        ..Self::BGPPeer
+    };
+
     fn of(object: &DynamicObject) -> Result<Self> {
         let types = object.types.as_ref().context("an object without kind")?;
-        let found = Self::ALL.iter().find(|k| k.name == types.kind);
+        let version = types.api_version.rsplit('/').next();
+        let mut known = Self::ALL.iter().chain([&Self::OLD_BGP_PEER]);
+        let found = known.find(|k| k.name == types.kind && Some(k.version) == version);
         found
             .copied()
-            .with_context(|| format!("kind {}", types.kind))
+            .with_context(|| format!("kind {} {}", types.api_version, types.kind))
     }
 
     fn resource(self) -> ApiResource {

@@ -1,6 +1,7 @@
 //! Corten on a real API server: etcd and kube-apiserver in a namespace of their own. Needs
 //! privileges or user namespaces, iproute2 and the servers `lab/setup.sh cluster` builds.
 
+mod admitting;
 mod announcing;
 mod assigning;
 mod enduring;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
             announcing::TRIALS,
             stating::TRIALS,
             permitting::TRIALS,
+            admitting::TRIALS,
         ]
         .concat(),
     )

@@ -1,5 +1,6 @@
 //! The roles in `deploy/kubernetes`: nothing is refused, and nothing granted is never used.
 
+use crate::admitting;
 use crate::announcing::Site;
 use crate::objects::{NAMESPACE, custom, service};
 use crate::setup::{DEADLINE, deployed};
@@ -104,7 +105,16 @@ fn roles_are_as_wide_as_used() -> Result<()> {
         })
         .with_context(|| reason.to_owned())?;
     }
-    client.apply(&custom("Community", "aliases", ""))?;
+    // Whatever the webhooks judge is listed, and a spoilt certificate replaced.
+    admitting::enable(site.cluster())?;
+    for (kind, spec) in [
+        ("BGPAdvertisement", ""),
+        ("L2Advertisement", ""),
+        ("BGPPeer", "myASN: 1, peerASN: 2, peerAddress: 192.0.2.9"),
+    ] {
+        client.apply(&custom(kind, "judged", spec))?;
+    }
+    admitting::spoil(client)?;
     for account in ["controller", "speaker"] {
         let mut left = BTreeSet::new();
         wait_until("the use of every grant", DEADLINE, || {

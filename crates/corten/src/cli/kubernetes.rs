@@ -2,7 +2,8 @@
 //! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
 
 use super::{LogFormat, LogLevel};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use corten_engine::config::backend::Backend;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -36,6 +37,47 @@ pub(crate) struct ControllerArgs {
         default_value = ""
     )]
     pub(crate) deployment: String,
+    /// Whether the webhooks are served, and whether anything else is done.
+    #[arg(long, value_name = "MODE", default_value = "enabled")]
+    pub(crate) webhook_mode: WebhookMode,
+    /// Service in front of the webhooks; their certificate is for its name.
+    #[arg(long, value_name = "NAME", default_value = "metallb-webhook-service")]
+    pub(crate) cert_service_name: String,
+    /// Secret the webhooks' certificate is kept in.
+    #[arg(long, value_name = "NAME", default_value = "metallb-webhook-cert")]
+    pub(crate) webhook_secret: String,
+    /// Least TLS version of the webhooks.
+    #[arg(long, value_name = "VERSION", default_value = "VersionTLS13")]
+    pub(crate) tls_min_version: TlsVersion,
+    /// What MetalLB would be run as (native, frr, frr-k8s): what it would refuse is warned of.
+    #[arg(
+        long,
+        env = "METALLB_BGP_TYPE",
+        value_name = "MODE",
+        default_value = "native"
+    )]
+    pub(crate) bgp_type: Backend,
+}
+
+/// What is done about webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum WebhookMode {
+    /// They are served.
+    Enabled,
+    /// They are not.
+    Disabled,
+    /// They are served, and no Service is handled.
+    OnlyWebhook,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TlsVersion {
+    #[value(name = "VersionTLS12")]
+    Tls12,
+    #[value(name = "VersionTLS13", alias = "")]
+    Tls13,
 }
 
 /// Announce Services of a Kubernetes cluster from this node.

@@ -3,7 +3,9 @@
 use super::membership::Link;
 use super::{FactsSide, Line, Signals, Wire, seed};
 use crate::cli::Listen;
-use crate::cli::kubernetes::{CommonArgs, ControllerArgs, SpeakerArgs, listen};
+use crate::cli::kubernetes::{
+    CommonArgs, ControllerArgs, SpeakerArgs, TlsVersion, WebhookMode, listen,
+};
 use crate::control;
 use crate::core::{Core, CoreOptions, Duty};
 use crate::questions::{Question, Questions};
@@ -11,6 +13,7 @@ use crate::source::Source;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2;
 use anyhow::Context as _;
+use corten_cluster::kubernetes::webhook::{self, OldestTls, WebhookOptions};
 use corten_cluster::kubernetes::{
     self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS,
 };
@@ -18,7 +21,11 @@ use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use futures_util::future::{Either, LocalBoxFuture};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use tokio::sync::mpsc;
+
+/// Where webhooks are served (`spec/metallb.md` §7.1).
+const WEBHOOK_PORT: u16 = 9443;
 
 /// Runs `corten controller` until SIGTERM or SIGINT.
 ///
@@ -29,7 +36,17 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
     let client = kubernetes::connect().await?;
     // Every interface: the probes come from the node (§7.1).
     let (asked, served) = serve(&args.common, [0, 0, 0, 0])?;
+    let webhooks = match args.webhook_mode {
+        WebhookMode::Disabled => Either::Left(std::future::pending()),
+        WebhookMode::Enabled | WebhookMode::OnlyWebhook => {
+            let options = webhook_options(&args, &namespace);
+            Either::Right(webhook::serve(&client, options).context("the webhooks")?)
+        }
+    };
     tracing::info!(namespace, "started");
+    if args.webhook_mode == WebhookMode::OnlyWebhook {
+        return only_webhooks(signals, asked, served, webhooks).await;
+    }
     let source = Kubernetes::open(
         &client,
         Options {
@@ -54,6 +71,47 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
     tokio::select! {
         result = facts.run(signals, line.observed.clone(), asked) => result,
         never = served => match never {},
+        never = webhooks => match never {},
+    }
+}
+
+fn webhook_options(args: &ControllerArgs, namespace: &str) -> WebhookOptions {
+    WebhookOptions {
+        address: SocketAddr::from(([0, 0, 0, 0], WEBHOOK_PORT)),
+        namespace: namespace.to_owned(),
+        service: args.cert_service_name.clone(),
+        secret: args.webhook_secret.clone(),
+        backend: args.bgp_type,
+        oldest: match args.tls_min_version {
+            TlsVersion::Tls12 => OldestTls::V12,
+            TlsVersion::Tls13 => OldestTls::V13,
+        },
+    }
+}
+
+/// Serves webhooks and nothing else until a signal; ready is who serves.
+async fn only_webhooks(
+    mut signals: Signals,
+    mut asked: mpsc::Receiver<Question>,
+    served: LocalBoxFuture<'static, Infallible>,
+    webhooks: impl Future<Output = Infallible>,
+) -> anyhow::Result<()> {
+    let answering = async {
+        while let Some(question) = asked.recv().await {
+            if let Question::Ready(reply) = question {
+                let _gone = reply.send(true);
+            }
+        }
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
+            tracing::info!(signal, "leaving");
+            Ok(())
+        }
+        never = answering => match never {},
+        never = served => match never {},
+        never = webhooks => match never {},
     }
 }
 
