@@ -26,6 +26,7 @@ bench: ## memory, start, latency; allocation and election
 	$(CARGO) build --locked --profile lab --package corten-lab --bins
 	$(CARGO) build --locked --release --package corten $(MUSL)
 	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-bench
+	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-failover
 	$(CARGO) bench --locked --package corten-lab
 
 soak: ## ten minutes of SIGKILLs at random moments

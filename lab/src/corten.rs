@@ -50,11 +50,20 @@ pub struct Status {
 
 /// Gossip in a [`Status`].
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Gossip {
     /// Members, those gone not long ago included.
     pub members: Vec<Member>,
     /// 0 is healthy.
     pub health: u32,
+    /// Packets sent since the start.
+    pub packets_sent: u64,
+    /// Their bytes, headers not counted.
+    pub bytes_sent: u64,
+    /// Members accused by the fast detector, and those of them that were alive.
+    pub accusations: u64,
+    /// See `accusations`.
+    pub acquittals: u64,
     /// What was left aside, by reason.
     pub dropped: std::collections::BTreeMap<String, u64>,
 }

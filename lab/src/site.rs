@@ -124,6 +124,15 @@ impl Site {
         Ok(())
     }
 
+    /// Starts an instance on every node as a member that joins all others.
+    ///
+    /// # Errors
+    /// With its log, if one isn't ready.
+    pub fn start_members(&mut self) -> Result<()> {
+        let all = member_addresses(&self.world);
+        self.start_each(|node| member_flags(node, &all))
+    }
+
     /// The allocator.
     ///
     /// # Errors
@@ -263,6 +272,26 @@ impl Site {
     pub fn story(&self) -> String {
         self.instances.iter().map(Corten::story).collect()
     }
+}
+
+/// Where members gossip, of every node.
+#[must_use]
+pub fn member_addresses(world: &World) -> Vec<IpAddr> {
+    let nics = world.nodes.iter().filter_map(|n| n.nics.first());
+    nics.map(|nic| nic.ipv4.into()).collect()
+}
+
+/// Flags of a member that joins all others.
+#[must_use]
+pub fn member_flags(node: &Node, all: &[IpAddr]) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(nic) = node.nics.first() {
+        flags.extend(["--gossip-bind".to_owned(), nic.ipv4.to_string()]);
+    }
+    for other in all {
+        flags.extend(["--join".to_owned(), other.to_string()]);
+    }
+    flags
 }
 
 /// Checks that recordings show no hand-over but from `from`, and at most one an address and LAN.

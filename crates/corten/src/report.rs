@@ -169,6 +169,10 @@ pub(crate) struct Gossip {
     pub(crate) bytes_received: u64,
     /// Members that answered on a stream but not in packets.
     pub(crate) stream_only: u64,
+    /// Neighbours that the fast detector accused.
+    pub(crate) accusations: u64,
+    /// Of these, those that were alive.
+    pub(crate) acquittals: u64,
     /// What was left aside, by reason.
     pub(crate) dropped: BTreeMap<String, u64>,
 }

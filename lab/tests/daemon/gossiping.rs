@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::Corten;
 use corten_lab::manifests::{Stack, state_directory};
-use corten_lab::site::{DEADLINE, Site, WINDOW, basics};
+use corten_lab::site::{self, DEADLINE, Site, WINDOW, basics};
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use corten_lab::world::{Node, Owners, Plan};
@@ -44,21 +44,16 @@ pub(crate) const TRIALS: &[Trial] = &[
 
 const SERVICES: usize = 9;
 
-/// Flags of a member that joins all others.
+/// Flags of a member that joins all others, and further ones.
 fn member(node: &Node, further: &[&str]) -> Vec<String> {
-    let mut flags: Vec<String> = Vec::new();
-    if let Some(nic) = node.nics.first() {
-        flags.extend(["--gossip-bind".to_owned(), nic.ipv4.to_string()]);
-    }
-    for other in 11..=13 {
-        flags.extend(["--join".to_owned(), format!("10.1.0.{other}")]);
-    }
+    let all: Vec<IpAddr> = (11..=13).map(|i| IpAddr::from([10, 1, 0, i])).collect();
+    let mut flags = site::member_flags(node, &all);
     flags.extend(further.iter().map(ToString::to_string));
     flags
 }
 
 /// Three members with Services, all announced.
-fn site(further: impl Fn(&Node) -> Vec<String>) -> Result<(Site, Vec<IpAddr>)> {
+fn members(further: impl Fn(&Node) -> Vec<String>) -> Result<(Site, Vec<IpAddr>)> {
     let mut site = Site::new(&Plan::default())?;
     site.manifests.write("config.yaml", &basics())?;
     let stacks = [Stack::V4, Stack::V6, Stack::Dual];
@@ -72,7 +67,7 @@ fn site(further: impl Fn(&Node) -> Vec<String>) -> Result<(Site, Vec<IpAddr>)> {
 }
 
 fn gossiping() -> Result<(Site, Vec<IpAddr>)> {
-    let (mut site, addresses) = site(|node| member(node, &[]))?;
+    let (mut site, addresses) = members(|node| member(node, &[]))?;
     for instance in &mut site.instances {
         wait_alive(instance, &["node1", "node2", "node3"])?;
     }
@@ -140,7 +135,7 @@ fn a_crash_moves_addresses() -> Result<()> {
 
 /// Without membership nobody notices; the addresses wait for their owner.
 fn off_a_crash_moves_nothing() -> Result<()> {
-    let (mut site, addresses) = site(|_| Vec::new())?;
+    let (mut site, addresses) = members(|_| Vec::new())?;
     wait_one_owner(&site, &addresses, &[])?;
     let before = owners(&site, &addresses)?;
     ensure!(site.instance("node1")?.status()?.gossip.is_none());
@@ -237,7 +232,7 @@ fn secret(text: &str) -> Result<(tempfile::TempDir, String)> {
 fn another_secret_stays_outside() -> Result<()> {
     let (_a, ours) = secret("one secret\n")?;
     let (_b, theirs) = secret("another secret")?;
-    let (mut site, _) = site(|node| {
+    let (mut site, _) = members(|node| {
         let path = if node.name == "node3" { &theirs } else { &ours };
         member(node, &["--gossip-secret", path])
     })?;
@@ -257,7 +252,7 @@ fn another_secret_stays_outside() -> Result<()> {
 fn a_secret_changes_while_running() -> Result<()> {
     let (_dir, path) = secret("old")?;
     let flags = ["--gossip-secret", &path, "--gossip-secret-grace", "8s"];
-    let (mut site, _) = site(|node| member(node, &flags))?;
+    let (mut site, _) = members(|node| member(node, &flags))?;
     for instance in &mut site.instances {
         wait_alive(instance, &["node1", "node2", "node3"])?;
     }

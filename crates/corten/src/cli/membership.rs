@@ -1,6 +1,6 @@
 //! Flags of membership.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use corten_api::duration::GoDuration;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -59,6 +59,15 @@ pub(crate) struct MembershipArgs {
         requires = "gossip_bind"
     )]
     pub(crate) gossip_label: String,
+    /// How fast members of Corten notice that one of them is gone: `fast` (0.2 to 0.5 s),
+    /// `conservative` (1 to 3 s), or `off` (some seconds, as among MetalLB's).
+    #[arg(
+        long,
+        env = "CORTEN_GOSSIP_DETECTOR",
+        value_name = "PROFILE",
+        default_value = "fast"
+    )]
+    pub(crate) gossip_detector: Detector,
     /// File of timers and limits, in the form of MetalLB's memberlist config.json.
     #[arg(
         long,
@@ -67,6 +76,17 @@ pub(crate) struct MembershipArgs {
         requires = "gossip_bind"
     )]
     pub(crate) gossip_config: Option<PathBuf>,
+}
+
+/// How fast a member's end is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Detector {
+    /// 50 ms × 4.
+    Fast,
+    /// 200 ms × 5.
+    Conservative,
+    /// No heartbeats.
+    Off,
 }
 
 /// Where another member may be.

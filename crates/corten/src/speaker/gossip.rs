@@ -276,6 +276,8 @@ impl Driver {
             packets_received: counters.packets_received,
             bytes_received: counters.bytes_received,
             stream_only: counters.stream_only,
+            accusations: counters.accusations,
+            acquittals: counters.acquittals,
             dropped: drops.map(|(d, n)| (d.to_string(), *n)).collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! Membership and the facts side: what the gossip driver is given, what it tells, and how this
 //! node leaves.
 
-use crate::cli::membership::{Host, MembershipArgs};
+use crate::cli::membership::{Detector, Host, MembershipArgs};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
 use crate::speaker::gossip::{Config, Found, Ports, Seen};
@@ -9,7 +9,9 @@ use anyhow::Context as _;
 use corten_engine::membership::Membership;
 use corten_engine::names::NodeName;
 use corten_host::gossip::resolve;
-use corten_wire::gossip::{Envelope, GossipOptions, Keyring, Label, Security};
+use corten_wire::gossip::{
+    Detection, Envelope, GossipOptions, Keyring, Label, Parameters, Security,
+};
 use futures_util::future::Either;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -75,7 +77,14 @@ pub(super) fn prepare(
                 security,
                 compression: tuning.compression,
             },
-            parameters: tuning.parameters,
+            parameters: Parameters {
+                detection: match args.gossip_detector {
+                    Detector::Fast => Detection::FAST,
+                    Detector::Conservative => Detection::CONSERVATIVE,
+                    Detector::Off => Detection::Off,
+                },
+                ..tuning.parameters
+            },
             seed: rand::random(),
         },
         grace: args.gossip_secret_grace,

@@ -75,6 +75,9 @@ pub(super) struct Detector {
     timers: Option<Timers>,
     /// Tells this life of the node from earlier ones.
     session: u32,
+    /// The number of the last heartbeat: one count for everybody and ever, so that a neighbour
+    /// that comes back doesn't take what is new for old.
+    beats: u32,
     /// Whether the ring has to be put together anew.
     stale: bool,
     tick: Option<Instant>,
@@ -100,6 +103,7 @@ impl Detector {
         Self {
             timers,
             session: rng.random(),
+            beats: 0,
             stale: false,
             tick: timers.map(|t| now + t.interval),
             watches: BTreeMap::new(),
@@ -198,11 +202,13 @@ impl Gossip {
 
     fn beat(&mut self) {
         let session = self.detector.session;
+        let number = self.detector.beats.wrapping_add(1);
+        self.detector.beats = number;
         let beats: Vec<(SocketAddr, Said)> = self
             .detector
             .watches
-            .values_mut()
-            .map(|w| (w.address, w.beat(session)))
+            .values()
+            .map(|w| (w.address, w.beat(session, number)))
             .collect();
         for (to, said) in beats {
             self.say(to, &said);

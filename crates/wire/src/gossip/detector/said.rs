@@ -46,7 +46,7 @@ pub(in crate::gossip) struct Beat {
     pub(in crate::gossip) session: u32,
     /// The receiver's, as far as the sender knows; 0 if it doesn't.
     pub(in crate::gossip) to: u32,
-    /// Rises by one.
+    /// Rises.
     pub(in crate::gossip) number: u32,
     /// Heartbeats the sender heard from the receiver in a row.
     pub(in crate::gossip) heard: u32,

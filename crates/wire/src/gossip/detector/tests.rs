@@ -81,9 +81,12 @@ fn one_paused_accuses_nobody_when_it_goes_on() {
     let mut world = World::of(5, fast);
     world.forget_events();
     for pause in [150, 2000, 20_000] {
+        let before = world.gossip(4).counters().accusations;
         world.pause(4);
         world.run(millis(pause));
         world.resume(4);
+        world.run(millis(300));
+        assert_eq!(world.gossip(4).counters().accusations, before, "{pause}");
         world.run(secs(15));
         let accused: Vec<_> = all_deaths(&world, 5)
             .into_iter()
@@ -165,6 +168,26 @@ fn one_that_restarts_is_watched_again() {
         world.join(2, 0);
         world.run(secs(3));
         assert_eq!(world.state(0, 2), Some(MemberState::Alive));
+    }
+}
+
+#[test]
+fn one_that_was_paused_and_is_back_is_watched_again() {
+    let mut world = World::of(3, fast);
+    world.pause(2);
+    world.run(secs(2));
+    world.resume(2);
+    world.run(secs(3));
+    world.forget_events();
+    let crash = world.now - world.start;
+    world.kill(2);
+    world.run(secs(1));
+    for i in 0..2 {
+        let at = deaths(&world, i, 2);
+        assert!(
+            at.iter().any(|at| *at - crash <= millis(300)),
+            "{i}: {at:?}"
+        );
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) struct Watch {
     last: Instant,
     /// The longest gap lately.
     worst: Duration,
-    sent: u32,
     pub(super) trial: Option<Trial>,
 }
 
@@ -36,7 +35,6 @@ impl Watch {
             heard_there: 0,
             last: now,
             worst: Duration::ZERO,
-            sent: 0,
             trial: None,
         }
     }
@@ -48,12 +46,11 @@ impl Watch {
         }
     }
 
-    pub(super) fn beat(&mut self, own: u32) -> Said {
-        self.sent = self.sent.wrapping_add(1);
+    pub(super) fn beat(&self, own: u32, number: u32) -> Said {
         Said::Beat(Beat {
             session: own,
             to: self.session,
-            number: self.sent,
+            number,
             heard: self.heard,
         })
     }
@@ -67,7 +64,6 @@ impl Watch {
             }
             *self = Self {
                 session: beat.session,
-                sent: self.sent,
                 ..Self::new(self.address, now)
             };
         } else if beat.number <= self.number {
