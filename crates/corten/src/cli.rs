@@ -58,7 +58,7 @@ pub(crate) enum Command {
     corten run --node node-a --manifests /etc/corten/manifests --state /var/lib/corten --assign\n\n  \
     # know within a second or so when another host is gone\n  \
     corten run --node node-a … --gossip-bind 10.1.0.11 --join node-b --join node-c --gossip-secret /etc/corten/secret\n\n\
-    Signals: SIGTERM and SIGINT leave (addresses are then unowned until another host is told so);\n\
+    Signals: SIGTERM and SIGINT leave (without membership, addresses are then unowned until another host is told so);\n\
     SIGHUP reads the manifests again.")]
 pub(crate) struct RunArgs {
     /// Name of this node, as its Node manifest says.
