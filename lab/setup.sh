@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
-# once everything is there. usage: lab/setup.sh PART… (parts: net, deny, musl, memberlist, cluster)
+# once everything is there. usage: lab/setup.sh PART…
+# (parts: net, routers, deny, musl, memberlist, cluster)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -27,6 +28,21 @@ net() {
   have ip || missing+=(iproute2)
   have nft || missing+=(nftables)
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+# Routers to speak with. Their packages would start daemons on this host; the lab starts its own.
+routers() {
+  local missing=() policy=/usr/sbin/policy-rc.d made=
+  have bird || missing+=(bird2)
+  [ -x /usr/lib/frr/bfdd ] || missing+=(frr)
+  [ ${#missing[@]} = 0 ] && return
+  if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    made=1
+  fi
+  apt_install "${missing[@]}"
+  [ -z "$made" ] || rm "$policy"
 }
 
 deny() {
@@ -81,7 +97,7 @@ server() {
 
 for part in "$@"; do
   case $part in
-    net | deny | musl | memberlist | cluster) "$part" ;;
+    net | routers | deny | musl | memberlist | cluster) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done
