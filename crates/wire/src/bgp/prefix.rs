@@ -11,9 +11,14 @@ use std::str::FromStr;
 /// ```text
 /// | length in bits (1) | as many octets as the length needs |
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Ordered by family, address and length. The address is kept as two numbers, because tables
+/// compare prefixes all the time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
-    address: IpAddr,
+    family: Family,
+    high: u64,
+    low: u64,
     length: u8,
 }
 
@@ -28,22 +33,33 @@ impl Prefix {
         if length > Family::of(address).bits() {
             return None;
         }
-        let address = match address {
+        let (family, bits) = match address {
             IpAddr::V4(ip) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-                Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+                (Family::Ipv4, u128::from(ip.to_bits() & mask))
             }
             IpAddr::V6(ip) => {
                 let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-                Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+                (Family::Ipv6, ip.to_bits() & mask)
             }
         };
-        Some(Self { address, length })
+        Some(Self {
+            family,
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+            length,
+        })
     }
 
     /// Its first address.
     pub fn address(self) -> IpAddr {
-        self.address
+        match self.family {
+            Family::Ipv4 => Ipv4Addr::from_bits(self.low as u32).into(),
+            Family::Ipv6 => {
+                let bits = u128::from(self.high) << 64 | u128::from(self.low);
+                Ipv6Addr::from_bits(bits).into()
+            }
+        }
     }
 
     /// Its bits.
@@ -53,7 +69,7 @@ impl Prefix {
 
     /// Its family.
     pub fn family(self) -> Family {
-        Family::of(self.address)
+        self.family
     }
 
     /// Octets on the wire.
@@ -64,7 +80,7 @@ impl Prefix {
     pub(super) fn encode(self, out: &mut Vec<u8>) {
         out.push(self.length);
         let count = octets(self.length);
-        match self.address {
+        match self.address() {
             IpAddr::V4(ip) => out.extend(ip.octets().iter().take(count)),
             IpAddr::V6(ip) => out.extend(ip.octets().iter().take(count)),
         }
@@ -105,7 +121,13 @@ fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
+        write!(f, "{}/{}", self.address(), self.length)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -120,3 +142,6 @@ impl FromStr for Prefix {
         parse().ok_or_else(|| PrefixError(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

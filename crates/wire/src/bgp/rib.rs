@@ -138,9 +138,7 @@ impl AdjRibOut {
             announced: 0,
         };
         if let Desired::Known(routes) = &self.desired {
-            for (&prefix, path) in routes.iter() {
-                sending.change(prefix, None, Some(path));
-            }
+            sending.announce_all(routes);
         }
         self.sending = Some(sending);
     }
@@ -255,6 +253,20 @@ impl Sending {
         }
     }
 
+    /// Everything is wanted, and the peer has nothing: the same as a change of each, in bulk.
+    fn announce_all(&mut self, routes: &Routes) {
+        let mut groups: BTreeMap<&Arc<Path>, Vec<Prefix>> = BTreeMap::new();
+        for (&prefix, path) in routes {
+            if self.egress.check(prefix, path).is_ok() {
+                groups.entry(path).or_default().push(prefix);
+            }
+        }
+        let groups = groups.into_iter();
+        self.announce = groups
+            .map(|(path, prefixes)| (Arc::clone(path), prefixes.into_iter().collect()))
+            .collect();
+    }
+
     /// What was wanted for `prefix` was `old` and is `new`.
     fn change(&mut self, prefix: Prefix, old: Option<&Arc<Path>>, new: Option<&Arc<Path>>) {
         self.withdraw.remove(&prefix);
@@ -332,18 +344,21 @@ impl Sending {
         let mut taken = Vec::new();
         let prefixes = group.get().iter().copied();
         let message = self.egress.announce(&path, prefixes, &mut taken);
-        for prefix in &taken {
-            group.get_mut().remove(prefix);
-        }
-        if group.get().is_empty() {
-            group.remove();
-        }
-        for prefix in taken {
-            if self.sent(prefix).is_none() {
-                self.announced += 1;
+        // Those taken are the first of the group.
+        match group.get().iter().nth(taken.len()).copied() {
+            Some(next) => {
+                let rest = group.get_mut().split_off(&next);
+                group.insert(rest);
             }
-            self.differs.insert(prefix, Some(Arc::clone(&path)));
+            None => {
+                group.remove();
+            }
         }
+        let fresh = self.base.is_empty() && self.differs.is_empty();
+        let had = |prefix: &&Prefix| !fresh && self.sent(**prefix).is_some();
+        self.announced += taken.len() - taken.iter().filter(had).count();
+        let sent = |prefix| (prefix, Some(Arc::clone(&path)));
+        self.differs.extend(taken.into_iter().map(sent));
         message
     }
 }
