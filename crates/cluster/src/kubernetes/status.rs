@@ -123,6 +123,8 @@ impl Publisher {
                     self.pools.forget(&PoolName(object.name.clone()));
                 }
                 Event::Apply(_)
+                | Event::Allocated(..)
+                | Event::Readiness(..)
                 | Event::Delete(_)
                 | Event::Rejections(_)
                 | Event::Reserved(_)
