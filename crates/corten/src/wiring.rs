@@ -27,11 +27,11 @@ use corten_engine::speaker::Input;
 use corten_host::notify::{Notifier, Watchdog};
 use corten_wire::l2::Table;
 use futures_util::future::Either;
+use membership::Link;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use membership::Link;
 use told::Told;
 
 /// How long the status files may lag behind.
