@@ -4,6 +4,7 @@
 //! Every node announces by itself: there is no election, and who is alive doesn't matter.
 
 mod decide;
+pub mod frr;
 mod reason;
 mod session;
 

@@ -40,6 +40,8 @@ pub struct Peer {
     pub nodes: Selectors,
     /// TCP-MD5 password.
     pub password: Password,
+    /// Name of the Secret the password is in; absent if it is written in the peer, or none is.
+    pub secret: Option<String>,
     /// Failure detection.
     pub bfd: Bfd,
     /// Graceful restart.
@@ -201,6 +203,7 @@ fn judge(
             router_id: router_id?,
             nodes: nodes?,
             password: password?,
+            secret: secret(spec).map(str::to_owned),
             bfd: bfd?,
             graceful_restart: spec.enable_graceful_restart.unwrap_or(false),
             multihop: spec.ebgp_multi_hop.unwrap_or(false),
@@ -367,10 +370,13 @@ fn connect_time(text: Option<&str>) -> Result<Option<Duration>, Fault> {
     Ok(Some(time))
 }
 
+fn secret(spec: &BGPPeerSpec) -> Option<&str> {
+    let reference = spec.password_secret.as_ref()?;
+    written(reference.name.as_ref())
+}
+
 fn password(id: &Id, spec: &BGPPeerSpec, secrets: &Secrets) -> Result<Password, Fault> {
-    let reference = spec.password_secret.as_ref();
-    let secret = reference.and_then(|reference| written(reference.name.as_ref()));
-    let (secret, text) = match (secret, written(spec.password.as_ref())) {
+    let (secret, text) = match (secret(spec), written(spec.password.as_ref())) {
         (None, None) => return Ok(Password::None),
         (None, Some(text)) => return Ok(Password::Text(text.to_owned())),
         (Some(_), Some(_)) => {

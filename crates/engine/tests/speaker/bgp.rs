@@ -52,6 +52,7 @@ pub(crate) fn peer(name: &str, address: &str) -> Peer {
         router_id: None,
         nodes: Selectors::Everything,
         password: Password::None,
+        secret: None,
         bfd: Bfd::Off,
         graceful_restart: false,
         multihop: false,

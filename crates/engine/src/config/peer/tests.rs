@@ -183,6 +183,7 @@ fn what_is_not_written_has_its_default() {
         router_id: None,
         nodes: Selectors::Everything,
         password: Password::None,
+        secret: None,
         bfd: Bfd::Off,
         graceful_restart: false,
         multihop: false,
@@ -226,6 +227,7 @@ fn passwords_in_secrets() {
     else {
         panic!("no peer");
     };
+    assert_eq!(secret(&object.spec), Some("s"));
     let id = Id::from(ObjectRef::new(Kind::BGPPeer, "m", "p"));
     for (secrets, expected) in rows {
         let password = password(&id, &object.spec, &secrets).map_err(|fault| fault.cause);
