@@ -133,7 +133,19 @@ impl Corten {
     /// # Errors
     /// If there is no binary (see [`binary`]).
     pub fn start(node: &Node, manifests: &Path, options: &[&str]) -> Result<Self> {
-        let state = state_directory(&node.name)?;
+        Self::start_on(node, manifests, state_directory(&node.name)?, options)
+    }
+
+    /// As [`Self::start`], on a state directory that was prepared.
+    ///
+    /// # Errors
+    /// If there is no binary (see [`binary`]).
+    pub fn start_on(
+        node: &Node,
+        manifests: &Path,
+        state: TempDir,
+        options: &[&str],
+    ) -> Result<Self> {
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
         let process = launch(&node.ns, &node.name, manifests, state.path(), &options)?;
         Ok(Self {

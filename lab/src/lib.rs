@@ -4,6 +4,7 @@
 //! comes first. See `docs/contributing/lab.md`.
 
 pub mod corten;
+pub mod disk;
 pub mod frame;
 pub mod http;
 pub mod kubernetes;

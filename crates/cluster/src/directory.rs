@@ -100,6 +100,8 @@ pub struct Directory {
     told: Told,
     status: StatusFiles,
     settling: Option<Settling>,
+    /// Whether there is something to say that nothing outside will call for.
+    unsaid: bool,
     _state: Lock,
 }
 
@@ -164,6 +166,7 @@ impl Directory {
             told: Told::default(),
             status: StatusFiles::new(&state),
             settling: None,
+            unsaid: false,
             _state: lock,
         })
     }
@@ -173,6 +176,12 @@ impl Directory {
     pub async fn next(&mut self) -> Batch {
         if !self.told.any {
             return self.refresh(&Look::everything());
+        }
+        if std::mem::take(&mut self.unsaid) {
+            let batch = self.say(Difference::default());
+            if !batch.is_empty() {
+                return batch;
+            }
         }
         loop {
             let look = tokio::select! {
@@ -204,7 +213,10 @@ impl Directory {
         &mut self,
         assignments: Vec<(ServiceKey, Assignment)>,
     ) -> Result<Batch, RecordError> {
-        self.keeper.record(assignments)?;
+        if let Err(error) = self.keeper.record(assignments) {
+            self.unsaid = true;
+            return Err(error);
+        }
         Ok(self.say(Difference::default()))
     }
 

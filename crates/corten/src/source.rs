@@ -74,8 +74,9 @@ impl Source {
             Self::Directory(directory) => match directory.record(assignments) {
                 Ok(batch) => Batch::Directory(batch),
                 Err(error) => {
-                    // The directory keeps what it couldn't write and says it once it is written.
-                    tracing::error!(%error, "allocations not recorded yet");
+                    // The directory keeps what it couldn't write and says it once it is written;
+                    // the cause is among its rejections, which are told once.
+                    tracing::debug!(%error, "allocations not recorded yet");
                     nothing
                 }
             },
@@ -96,16 +97,16 @@ impl Source {
     }
 
     /// Says what became of everything.
-    pub(crate) fn write_status(&mut self, core: &Core) {
+    ///
+    /// # Errors
+    /// If status files can't be written now.
+    pub(crate) fn write_status(&mut self, core: &Core) -> std::io::Result<()> {
         match self {
-            Self::Directory(directory) => {
-                if let Err(error) = directory.write_status(&core.report()) {
-                    tracing::error!(%error, "status files not written");
-                }
-            }
+            Self::Directory(directory) => directory.write_status(&core.report()),
             Self::Kubernetes(api) => {
                 let findings = core.findings(api.warnings().next());
                 api.publish(core.report(), findings);
+                Ok(())
             }
         }
     }

@@ -36,6 +36,8 @@ use told::Told;
 
 /// How long the status files may lag behind.
 const STATUS_DELAY: Duration = Duration::from_millis(200);
+/// When status files that couldn't be written are tried again.
+const STATUS_RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -230,6 +232,8 @@ pub(crate) struct FactsSide {
     /// Whether won addresses are put on `lo`.
     assign: bool,
     status: Status,
+    /// Why the status files couldn't be written the last time.
+    status_fault: Option<String>,
     told: Told,
     link: Link,
 }
@@ -251,6 +255,7 @@ impl FactsSide {
             started: Instant::now(),
             assign,
             status: Status::Written,
+            status_fault: None,
             told: Told::default(),
             link,
         }
@@ -362,8 +367,20 @@ impl FactsSide {
     }
 
     fn write_status(&mut self) {
-        self.status = Status::Written;
-        self.source.write_status(&self.core);
+        let written = self.source.write_status(&self.core);
+        let fault = written.err().map(|error| error.to_string());
+        match &fault {
+            Some(error) if self.status_fault != fault => {
+                tracing::error!(error, "status files not written yet");
+            }
+            None if self.status_fault.is_some() => tracing::info!("status files are written again"),
+            Some(_) | None => {}
+        }
+        self.status = match &fault {
+            Some(_) => Status::Due(tokio::time::Instant::now() + STATUS_RETRY),
+            None => Status::Written,
+        };
+        self.status_fault = fault;
     }
 
     /// The wire's counters; `None` if the wire thread doesn't answer.

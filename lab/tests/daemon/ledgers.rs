@@ -129,7 +129,7 @@ fn a_second_ledger_is_refused_by_name() -> Result<()> {
 }
 
 /// Starts one more, which must end with an error that contains `words`.
-fn refused(
+pub(crate) fn refused(
     node: &Node,
     manifests: &Path,
     state: &Path,

@@ -5,6 +5,7 @@ mod changing;
 mod conflicting;
 mod crashing;
 mod draining;
+mod filling;
 mod gossiping;
 mod ledgers;
 mod mixing;
@@ -12,7 +13,9 @@ mod owning;
 mod starting;
 
 use anyhow::{Context, Result};
+use corten_lab::site::{self, Site};
 use corten_lab::trial::{self, Trial};
+use corten_lab::world::Plan;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -27,6 +30,7 @@ const TRIALS: &[&[Trial]] = &[
     assigning::TRIALS,
     starting::TRIALS,
     crashing::TRIALS,
+    filling::TRIALS,
 ];
 
 fn main() -> ExitCode {
@@ -35,4 +39,16 @@ fn main() -> ExitCode {
 
 fn ip(text: &str) -> Result<IpAddr> {
     text.parse().with_context(|| text.to_owned())
+}
+
+/// One host on one LAN with a pool of both families; nothing runs yet.
+fn small() -> Result<Site> {
+    let plan = Plan {
+        nodes: 1,
+        lans: vec!["red".to_owned()],
+        ..Plan::default()
+    };
+    let site = Site::new(&plan)?;
+    site.manifests.write("config.yaml", &site::basics())?;
+    Ok(site)
 }

@@ -28,7 +28,13 @@ pub(crate) enum Step {
 /// # Errors
 /// If a step fails; the old version is then still there, unless only the last sync failed.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_with(path, content, &mut |_| Ok(()))
+    let written = write_with(path, content, &mut |_| Ok(()));
+    if written.is_err() {
+        // On a full disk, what was written in vain would take the room others need. After the
+        // rename there is none.
+        let _ = fs::remove_file(temporary(path));
+    }
+    written
 }
 
 /// As [`write`], asking `after` whether to go on after each step: tests crash there.

@@ -77,8 +77,15 @@ impl Lock {
             since: jiff::Timestamp::now().to_string(),
         };
         let text = serde_json::to_string(&holder).map_err(|e| failed(e.into()))?;
-        file.set_len(0).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
+        // The kernel has the lock; the name is for whoever is refused. A full disk keeps nobody
+        // from announcing what is on record.
+        let named = file
+            .set_len(0)
+            .and_then(|()| file.write_all(text.as_bytes()));
+        if let Err(error) = named {
+            let path = path.display();
+            tracing::warn!(%path, %error, "this lock can't say who holds it");
+        }
         Ok(Self {
             file,
             path: path.to_owned(),

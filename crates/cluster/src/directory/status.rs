@@ -53,7 +53,7 @@ impl StatusFiles {
     /// Writes what differs from what was written last.
     ///
     /// # Errors
-    /// If a file can't be written; it is tried again the next time.
+    /// If a file can't be written, which is named; it is tried again the next time.
     pub(crate) fn write<'a>(
         &mut self,
         services: impl IntoIterator<Item = (&'a ServiceKey, &'a Assignment)>,
@@ -79,8 +79,10 @@ impl StatusFiles {
         if self.written.get(name) == Some(&hash) {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.directory)?;
-        atomic::write(&self.directory.join(name), text.as_bytes())?;
+        let path = self.directory.join(name);
+        std::fs::create_dir_all(&self.directory)
+            .and_then(|()| atomic::write(&path, text.as_bytes()))
+            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
         self.written.insert(name, hash);
         Ok(())
     }

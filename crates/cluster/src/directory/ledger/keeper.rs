@@ -66,6 +66,10 @@ pub(crate) struct Keeper {
     /// Whether this process has used the ledger in the directory: from then on, as the
     /// allocator, nobody else may write it.
     in_use: bool,
+    /// Whether a copy, of this version or one before, is in place: only what is can be deleted.
+    has_copy: bool,
+    /// Why the copy isn't the version in use, as it was told.
+    uncopied: Option<String>,
     /// The ledger and the copy as they were judged last, if any change of theirs would show.
     judged: Option<(Stamp, Stamp)>,
 }
@@ -104,6 +108,8 @@ impl Keeper {
         };
         Ok(Self {
             path: manifests.join(LEDGER),
+            has_copy: accepted.is_some(),
+            uncopied: None,
             copy,
             node: node.clone(),
             role,
@@ -134,28 +140,34 @@ impl Keeper {
     /// Looks at the ledger in the directory, which is known to be readable; as the allocator,
     /// also creates a missing one and writes what is pending.
     pub(crate) fn look(&mut self) {
+        if self.uncopied.is_some() && !self.is_copy_deleted() {
+            self.copy_again();
+        }
         let stamps = Stamp::read(&self.path).zip(Stamp::read(&self.copy));
         if stamps.is_none() || stamps != self.judged {
-            self.refusal = match read_bytes(&self.path, MAX_LEDGER) {
+            let read = read_bytes(&self.path, MAX_LEDGER);
+            // What the system refuses now, it may grant later without the file changing.
+            let judged = stamps.filter(|(ledger, copy)| !ledger.is_fresh() && !copy.is_fresh());
+            self.judged = judged.filter(|_| read.is_ok());
+            self.refusal = match read {
                 Ok(bytes) => self.judge(&bytes),
                 Err(error) if error.kind() == ErrorKind::NotFound => self.missing(),
                 Err(error) => Some(self.reject(&format!("can't be read: {error}; {KEPT}"))),
             };
-            self.judged = stamps.filter(|(ledger, copy)| !ledger.is_fresh() && !copy.is_fresh());
         }
         self.in_use |= self.refusal.is_none() && self.accepted.is_some();
         if self.refusal.is_none()
             && !self.pending.is_empty()
             && let Err(error) = self.write_pending()
         {
-            self.refusal = Some(self.reject(&error.to_string()));
+            self.refusal = Some(self.unwritten(&error));
             self.judged = None;
         }
     }
 
     fn judge(&mut self, bytes: &[u8]) -> Option<Rejection> {
         let text = fingerprint(bytes);
-        if self.text == Some(text) && self.copy.exists() {
+        if self.text == Some(text) && !self.is_copy_deleted() {
             return None;
         }
         let found = match Ledger::parse(bytes) {
@@ -167,17 +179,46 @@ impl Keeper {
         };
         if let Some(used) = &self.accepted
             && let Some(cause) = self.objection(used, &found)
-            && self.copy.exists()
+            && !self.is_copy_deleted()
         {
             let copy = self.copy.display();
             return Some(self.reject(&format!("{cause}; {KEPT}; to accept it, delete {copy}")));
         }
-        let written = atomic::write(&self.copy, bytes);
         (self.accepted, self.text) = (Some(Arc::new(found)), Some(text));
-        let error = written.err()?;
-        let copy = self.copy.display();
-        tracing::warn!(path = %copy, %error, "can't keep a copy of the ledger");
+        self.keep_copy(bytes);
         None
+    }
+
+    /// Whether somebody removed the copy, which is how another ledger is accepted. One that could
+    /// never be written isn't removed.
+    fn is_copy_deleted(&self) -> bool {
+        self.has_copy && !self.copy.exists()
+    }
+
+    /// Writes the copy. Where that fails everything goes on: the allocations are in the ledger,
+    /// and the copy follows as soon as it can be written.
+    fn keep_copy(&mut self, bytes: &[u8]) {
+        let written = atomic::write(&self.copy, bytes);
+        self.has_copy = written.is_ok() || self.copy.exists();
+        let fault = written.err().map(|error| error.to_string());
+        let path = self.copy.display();
+        match &fault {
+            Some(error) if self.uncopied != fault => {
+                tracing::warn!(%path, error, "can't keep a copy of the ledger yet");
+            }
+            None if self.uncopied.is_some() => {
+                tracing::info!(%path, "a copy of the ledger is kept again");
+            }
+            Some(_) | None => {}
+        }
+        self.uncopied = fault;
+    }
+
+    fn copy_again(&mut self) {
+        let text = self.accepted.as_ref().map(|ledger| ledger.to_text());
+        if let Some(Ok(text)) = text {
+            self.keep_copy(text.as_bytes());
+        }
     }
 
     /// Why `found` can't follow the ledger in use.
@@ -221,7 +262,18 @@ impl Keeper {
                     None => Ledger::new(self.node.as_str()),
                 };
                 let error = self.write(next).err()?;
-                Some(self.reject(&error.to_string()))
+                Some(self.unwritten(&error))
+            }
+        }
+    }
+
+    fn unwritten(&self, error: &RecordError) -> Rejection {
+        match error {
+            RecordError::Io { source, .. } => {
+                self.reject(&format!("can't be written: {source}; what is new waits"))
+            }
+            RecordError::NotAllocator | RecordError::Refused(_) | RecordError::Lock(_) => {
+                self.reject(&error.to_string())
             }
         }
     }
@@ -300,15 +352,16 @@ impl Keeper {
         }
         next.version += 1;
         next.allocator = self.node.0.clone();
-        let failed = |path: &Path, source| RecordError::Io {
-            path: path.to_owned(),
+        let failed = |source| RecordError::Io {
+            path: self.path.clone(),
             source,
         };
-        let text = next.to_text().map_err(|e| failed(&self.path, e.into()))?;
-        atomic::write(&self.path, text.as_bytes()).map_err(|e| failed(&self.path, e))?;
+        let text = next.to_text().map_err(|e| failed(e.into()))?;
+        atomic::write(&self.path, text.as_bytes()).map_err(failed)?;
         (self.accepted, self.text) = (Some(Arc::new(next)), Some(fingerprint(text.as_bytes())));
         self.in_use = true;
-        atomic::write(&self.copy, text.as_bytes()).map_err(|e| failed(&self.copy, e))
+        self.keep_copy(text.as_bytes());
+        Ok(())
     }
 
     /// Whether this process is the allocator.
