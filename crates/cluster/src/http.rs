@@ -260,6 +260,16 @@ impl Listener {
         }
     }
 
+    /// What it listens on, as text.
+    fn name(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(listener) | Socket::Tls(listener, _) => listener
+                .local_addr()
+                .map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Socket::Unix { path, .. } => path.display().to_string(),
+        }
+    }
+
     async fn accept(&self) -> io::Result<Accepted> {
         Ok(match &self.socket {
             Socket::Tcp(listener) => Accepted::Plain(Box::new(listener.accept().await?.0)),
@@ -306,13 +316,22 @@ where
 {
     let mut connections = FuturesUnordered::new();
     let max_body = listener.max_body;
+    let mut failing = false;
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok(accepted) => connections.push(connection(accepted, max_body, &handler)),
+                Ok(accepted) => {
+                    // Said again only after all was well: under an attack each connection that
+                    // ends makes room for one.
+                    failing &= !connections.is_empty();
+                    connections.push(connection(accepted, max_body, &handler));
+                }
                 Err(error) => {
                     // Out of descriptors, most likely: those in use have to end first.
-                    tracing::warn!(%error, "can't accept a connection");
+                    if !std::mem::replace(&mut failing, true) {
+                        let at = listener.name();
+                        tracing::warn!(at, %error, "connections can't be accepted now");
+                    }
                     let pause = tokio::time::sleep(Duration::from_millis(100));
                     tokio::pin!(pause);
                     while !connections.is_empty() {

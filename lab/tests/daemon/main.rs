@@ -2,11 +2,14 @@
 
 mod assigning;
 mod changing;
+mod checking;
 mod conflicting;
 mod crashing;
 mod draining;
+mod exhausting;
 mod filling;
 mod gossiping;
+mod flooding;
 mod ledgers;
 mod mixing;
 mod owning;
@@ -31,6 +34,9 @@ const TRIALS: &[&[Trial]] = &[
     starting::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
+    exhausting::TRIALS,
+    checking::TRIALS,
+    flooding::TRIALS,
 ];
 
 fn main() -> ExitCode {

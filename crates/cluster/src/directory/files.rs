@@ -288,9 +288,12 @@ impl Files {
                 file.rejections = result.rejections;
                 file.warnings = result.warnings;
             }
-            Err(error) => file
-                .rejections
-                .push(read::unreadable(Path::new(name), &error)),
+            Err(error) => {
+                // What the system refuses now, it may grant later without the file changing.
+                file.fresh |= error.raw_os_error().is_some();
+                file.rejections
+                    .push(read::unreadable(Path::new(name), &error));
+            }
         }
         file
     }

@@ -18,6 +18,7 @@ use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use probe::Fault;
 use published::Published;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,6 +46,8 @@ struct Checked {
     /// The last good check; none if there never was one, and then the endpoint isn't ready.
     check: Option<Rc<HealthCheck>>,
     error: Option<String>,
+    /// Whether it was said that it can't be tried.
+    untried: bool,
     streak: Streak,
     /// Tells a try of this check from one of a check before it.
     generation: u64,
@@ -54,7 +57,33 @@ struct Tried {
     service: ServiceKey,
     generation: u64,
     started: Instant,
-    result: Result<(), String>,
+    result: Result<(), Fault>,
+}
+
+impl Checked {
+    /// Counts what came of a try; whether readiness changed.
+    fn judge(
+        &mut self,
+        service: &ServiceKey,
+        check: &HealthCheck,
+        result: &Result<(), Fault>,
+    ) -> bool {
+        if let Err(cause @ Fault::NotTried(_)) = result {
+            if !std::mem::replace(&mut self.untried, true) {
+                tracing::warn!(%service, %cause, "a health check; its last result stays");
+            }
+            return false;
+        }
+        self.untried = false;
+        let changed = self.streak.count(result.is_ok(), check.rise, check.fall);
+        match (result, changed) {
+            (Ok(()), true) => tracing::info!(%service, "healthy"),
+            (Err(cause), true) => tracing::warn!(%service, %cause, "not healthy any more"),
+            (Err(cause), false) => tracing::debug!(%service, %cause, "a health check failed"),
+            (Ok(()), false) => {}
+        }
+        changed
+    }
 }
 
 impl Health {
@@ -99,6 +128,7 @@ impl Health {
                 text: String::new(),
                 check: None,
                 error: None,
+                untried: false,
                 streak: Streak::default(),
                 generation: 0,
             });
@@ -165,13 +195,7 @@ impl Health {
         if checked.generation != generation {
             return false;
         }
-        let changed = checked.streak.count(result.is_ok(), check.rise, check.fall);
-        match (&result, changed) {
-            (Ok(()), true) => tracing::info!(%service, "healthy"),
-            (Err(cause), true) => tracing::warn!(%service, cause, "not healthy any more"),
-            (Err(cause), false) => tracing::debug!(%service, cause, "a health check failed"),
-            (Ok(()), false) => {}
-        }
+        let changed = checked.judge(&service, &check, &result);
         let next = started + check.interval;
         self.plan(service, generation, check, next);
         changed

@@ -56,3 +56,23 @@ fn a_change_within_the_same_time_and_size_is_found() {
     assert!(files.look(&changes(&[], &[])).changed);
     assert_eq!(names(&files), ["two"]);
 }
+
+#[test]
+fn what_the_system_refuses_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    // A regular file that is there, and whose reading fails (EIO).
+    std::os::unix::fs::symlink("/proc/self/mem", dir.path().join("refused.yaml")).unwrap();
+    std::fs::write(dir.path().join("broken.yaml"), b"\xff").unwrap();
+    let files = Files::new(dir.path(), false);
+    let old = Stamp {
+        file: (0, 0),
+        size: 0,
+        modified: (0, 0),
+        changed: (0, 0),
+    };
+    for (name, again) in [("refused.yaml", true), ("broken.yaml", false)] {
+        let file = files.read(name, Some(old));
+        assert_eq!(file.rejections.len(), 1, "{name}");
+        assert_eq!(file.fresh, again, "{name}: {:?}", file.rejections);
+    }
+}

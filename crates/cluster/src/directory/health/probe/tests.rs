@@ -7,6 +7,10 @@ fn check(text: &str) -> HealthCheck {
     HealthCheck::parse(text).unwrap()
 }
 
+async fn probe(check: &HealthCheck) -> Result<(), String> {
+    super::probe(check).await.map_err(|fault| fault.to_string())
+}
+
 /// Serves `answer` to every connection, while `client` runs.
 async fn with_server<T>(at: &str, answer: &str, client: impl AsyncFnOnce(u16) -> T) -> T {
     let listener = TcpListener::bind(at).await.unwrap();
@@ -110,4 +114,39 @@ async fn a_command_that_takes_too_long_is_killed_with_its_children() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_ended_leaves_no_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("alive");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The child holds the FIFO open for writing before its parent ends.
+    let script = format!("exec 3>{0}; tail -f /dev/null & exit 0", fifo.display());
+    let text = serde_json::json!({"exec": {"command": ["sh", "-c", script]}, "timeout": "10s"});
+    let mut reader = tokio::net::unix::pipe::OpenOptions::new()
+        .open_receiver(&fifo)
+        .unwrap();
+    assert_eq!(probe(&check(&text.to_string())).await, Ok(()));
+    let mut rest = Vec::new();
+    let end = reader.read_to_end(&mut rest);
+    tokio::time::timeout(Duration::from_secs(10), end)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[test]
+fn what_this_process_lacks_is_nobody_elses_failure() {
+    let cases = [
+        (Errno::EMFILE, true),
+        (Errno::ENFILE, true),
+        (Errno::ECONNREFUSED, false),
+        (Errno::ECONNRESET, false),
+        (Errno::EADDRNOTAVAIL, false),
+    ];
+    for (errno, not_tried) in cases {
+        let fault = Fault::of("port 1", &io::Error::from(errno));
+        assert_eq!(matches!(fault, Fault::NotTried(_)), not_tried, "{errno}");
+    }
 }
