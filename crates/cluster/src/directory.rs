@@ -77,6 +77,19 @@ pub enum OpenError {
         /// Cause.
         source: io::Error,
     },
+    /// There is something else at the place of the manifests.
+    #[error("manifest directory {path}: is no directory", path = path.display())]
+    NoDirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Manifests and state are the same directory: hosts may share the first, never the second,
+    /// and what is kept in it would be read as manifests.
+    #[error("{path}: is the manifest directory; the state needs another one", path = path.display())]
+    SameDirectory {
+        /// The path.
+        path: PathBuf,
+    },
     /// Another process uses the state directory.
     #[error("state directory in use: {0}")]
     InUse(LockError),
@@ -143,7 +156,18 @@ impl Directory {
             source,
         };
         let manifests = std::path::absolute(&manifests).map_err(|e| unusable(&manifests, e))?;
+        // It may be missing, to be mounted later; what is no directory was given by mistake.
+        if std::fs::metadata(&manifests).is_ok_and(|m| !m.is_dir()) {
+            return Err(OpenError::NoDirectory { path: manifests });
+        }
         std::fs::create_dir_all(&state).map_err(|e| unusable(&state, e))?;
+        if let Ok((a, b)) = manifests
+            .canonicalize()
+            .and_then(|a| Ok((a, state.canonicalize()?)))
+            && a == b
+        {
+            return Err(OpenError::SameDirectory { path: state });
+        }
         let lock = match Lock::acquire(&state.join(STATE_LOCK), node.as_str()) {
             Ok(lock) => lock,
             Err(LockError::Io { path, source }) => return Err(unusable(&path, source)),

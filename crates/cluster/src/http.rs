@@ -37,6 +37,12 @@ const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may take in all.
 const CONNECTION_TIME: Duration = Duration::from_secs(15);
 
+/// Longest path of a unix socket, in bytes: what the kernel takes, with room for the suffix of the
+/// name it is made under.
+pub const MAX_SOCKET_PATH: usize = 107 - NEW.len();
+/// Suffix of a socket that isn't in place yet.
+const NEW: &str = ".new";
+
 /// Content type of the Prometheus text format.
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -133,6 +139,14 @@ pub enum ListenError {
         /// Cause.
         source: rustls::Error,
     },
+    /// The kernel takes no path of that length (`sun_path`, unix(7)).
+    #[error("{path}: a socket's path may have {MAX_SOCKET_PATH} bytes, not {length}", path = path.display())]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+    },
     /// The socket can't be made.
     #[error("{at}: {source}")]
     Io {
@@ -210,8 +224,14 @@ impl Listener {
     /// is replaced. Needs a running tokio runtime.
     ///
     /// # Errors
-    /// If another process listens there, or the path holds something that is no socket.
+    /// If another process listens there, the path is too long, or it holds something that is no
+    /// socket.
     pub fn unix(path: &Path) -> Result<Self, ListenError> {
+        let length = path.as_os_str().len();
+        if length > MAX_SOCKET_PATH {
+            let path = path.to_owned();
+            return Err(ListenError::TooLong { path, length });
+        }
         let failed = |source| ListenError::Io {
             at: path.display().to_string(),
             source,
@@ -228,7 +248,7 @@ impl Listener {
         // Made under another name, so that nobody can connect before the mode is set, and a dead
         // socket is replaced in one step.
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
+        name.push(NEW);
         let temporary = path.with_file_name(name);
         if let Err(error) = std::fs::remove_file(&temporary)
             && error.kind() != io::ErrorKind::NotFound

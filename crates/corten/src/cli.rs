@@ -229,12 +229,13 @@ pub(crate) enum OutputFormat {
 /// Check manifests: every problem at once, with file, line and field.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  corten validate pools.yaml services.yaml\n  corten validate manifests/\n\n\
+    after_help = "Examples:\n  corten validate pools.yaml services.yaml\n  corten validate manifests/\n  \
+    kustomize build . | corten validate -\n\n\
     Exit code: 0 without problems, 1 with problems, 2 when called wrongly."
 )]
 pub(crate) struct ValidateArgs {
-    /// Files and directories.
-    #[arg(required = true, value_name = "FILE|DIR")]
+    /// Files, directories, and `-` for standard input.
+    #[arg(required = true, value_name = "FILE|DIR|-")]
     pub(crate) paths: Vec<PathBuf>,
     /// Say also what MetalLB would refuse in this mode: metallb-native, frr or frr-k8s.
     #[arg(long = "for", value_name = "MODE", value_parser = backend)]

@@ -11,6 +11,7 @@ mod filling;
 mod gossiping;
 mod flooding;
 mod ledgers;
+mod misusing;
 mod mixing;
 mod owning;
 mod starting;
@@ -37,6 +38,7 @@ const TRIALS: &[&[Trial]] = &[
     exhausting::TRIALS,
     checking::TRIALS,
     flooding::TRIALS,
+    misusing::TRIALS,
 ];
 
 fn main() -> ExitCode {

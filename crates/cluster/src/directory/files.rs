@@ -1,6 +1,6 @@
 //! The manifest files of a directory, each read again only when it changed.
 
-use super::read::{self, Identity, Placed, Warning};
+use super::read::{self, Identity, Names, Placed, Warning};
 use super::view::Kept;
 use corten_engine::rejection::{Rejection, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +115,8 @@ pub(crate) struct Files {
     pub(crate) files: BTreeMap<String, File>,
     /// Why the directory can't be listed.
     pub(crate) unlisted: Option<Rejection>,
+    /// Manifests whose names can't be used.
+    pub(crate) unnamed: Vec<Rejection>,
     silent: BTreeMap<String, Option<Stamp>>,
     place: Option<(u64, u64)>,
     /// Whether a directory without any manifest is suspicious although none was seen in it yet.
@@ -140,6 +142,7 @@ impl Files {
             directory: directory.to_owned(),
             files: BTreeMap::new(),
             unlisted: None,
+            unnamed: Vec::new(),
             silent: BTreeMap::new(),
             place: None,
             expected,
@@ -148,8 +151,11 @@ impl Files {
 
     /// Reads what changed.
     pub(crate) fn look(&mut self, look: &Look) -> Found {
-        let names = match self.names() {
-            Ok(names) => names,
+        let (names, unnamed) = match self.names() {
+            Ok(Names { readable, others }) => {
+                let unnamed = others.iter().map(|name| read::unnamed(Path::new(name)));
+                (readable, unnamed.collect())
+            }
             Err(error) => {
                 let rejection = read::unreadable(&self.directory, &error);
                 let changed = self.unlisted.as_ref() != Some(&rejection);
@@ -164,7 +170,9 @@ impl Files {
         let place = Stamp::read(&self.directory).map(|s| s.file);
         let first = self.files.is_empty() && self.unlisted.is_none() && self.place.is_none();
         let replaced = !first && self.place != place;
-        let changed = self.unlisted.take().is_some() | replaced;
+        let renamed = self.unnamed != unnamed;
+        self.unnamed = unnamed;
+        let changed = self.unlisted.take().is_some() | replaced | renamed;
         let mut found = Found {
             changed,
             replaced,
@@ -192,9 +200,10 @@ impl Files {
     }
 
     /// The names of the manifests, unless there are none where there were some.
-    fn names(&self) -> std::io::Result<Vec<String>> {
+    fn names(&self) -> std::io::Result<Names> {
         let names = read::manifest_names(&self.directory)?;
-        if names.is_empty() && (self.expected || !self.files.is_empty()) {
+        let none = names == Names::default();
+        if none && (self.expected || !self.files.is_empty()) {
             // As the mount point of a file system that isn't mounted.
             let cause =
                 "it has no manifests any more; if that is meant, put an empty .yaml file into it";
@@ -326,6 +335,7 @@ impl Files {
     pub(crate) fn is_complete(&self) -> bool {
         let unidentified = |r: &Rejection| r.subject == Subject::Unidentified;
         self.unlisted.is_none()
+            && self.unnamed.is_empty()
             && !self
                 .files
                 .values()

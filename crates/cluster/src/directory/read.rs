@@ -179,22 +179,32 @@ pub(crate) fn duplicate(object: &ObjectRef, second: &str, first: &str) -> Reject
     }
 }
 
-/// Reads files and the manifests of directories, as `corten validate` does; places are the
-/// paths as given. Directories are not descended into.
+/// What stands for standard input in [`read_paths`].
+pub const STDIN: &str = "-";
+
+/// Reads files, the manifests of directories and, as `-`, standard input, as `corten validate`
+/// does; places are the paths as given. Directories are not descended into.
 #[must_use]
 pub fn read_paths(paths: &[PathBuf]) -> ReadResult {
     let (mut all, mut seen) = (ReadResult::default(), BTreeMap::new());
     let mut objects = Vec::new();
     let mut keep = |placed| objects.push(placed);
     for path in paths {
+        if path.as_os_str() == STDIN {
+            all.merge(&mut seen, read_stdin(), &mut keep);
+            continue;
+        }
         if !path.is_dir() {
             let name = path.display().to_string();
             all.merge(&mut seen, read_file(path, &name), &mut keep);
             continue;
         }
         match manifest_names(path) {
-            Ok(names) => {
-                for name in names {
+            Ok(Names { readable, others }) => {
+                for name in others {
+                    all.rejections.push(unnamed(&path.join(name)));
+                }
+                for name in readable {
                     let file = path.join(&name);
                     let shown = file.display().to_string();
                     all.merge(&mut seen, read_file(&file, &shown), &mut keep);
@@ -206,20 +216,33 @@ pub fn read_paths(paths: &[PathBuf]) -> ReadResult {
     ReadResult { objects, ..all }
 }
 
-/// The names of a directory's manifests, sorted. Hidden files and Corten's own are none.
+/// The manifests of a directory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Sorted.
+    pub(crate) readable: Vec<String>,
+    /// Names that aren't UTF-8, those bytes escaped; sorted, too.
+    pub(crate) others: Vec<String>,
+}
+
+/// The names of a directory's manifests. Hidden files and Corten's own are none.
 ///
 /// # Errors
 /// If the directory can't be listed.
-pub(crate) fn manifest_names(directory: &Path) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
+pub(crate) fn manifest_names(directory: &Path) -> std::io::Result<Names> {
+    let mut names = Names::default();
     for entry in std::fs::read_dir(directory)? {
-        if let Ok(name) = entry?.file_name().into_string()
-            && is_manifest(&name)
-        {
-            names.push(name);
+        match entry?.file_name().into_string() {
+            Ok(name) if is_manifest(&name) => names.readable.push(name),
+            Err(name) if is_manifest(&name.to_string_lossy()) => {
+                let escaped = name.as_encoded_bytes().escape_ascii();
+                names.others.push(escaped.to_string());
+            }
+            Ok(_) | Err(_) => {}
         }
     }
-    names.sort();
+    names.readable.sort();
+    names.others.sort();
     Ok(names)
 }
 
@@ -238,6 +261,27 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Rejection {
         field: String::new(),
         cause: format!("can't be read: {error}"),
         place: path.display().to_string(),
+    }
+}
+
+/// The rejection of a manifest whose name is no text.
+pub(crate) fn unnamed(path: &Path) -> Rejection {
+    let cause = "its name isn't UTF-8; rename it";
+    unreadable(path, &std::io::Error::other(cause))
+}
+
+fn read_stdin() -> ReadResult {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin()
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .and_then(|_| is_small(&bytes, MAX_FILE));
+    match read {
+        Ok(()) => read_text("stdin", &bytes),
+        Err(error) => ReadResult {
+            rejections: vec![unreadable(Path::new("stdin"), &error)],
+            ..ReadResult::default()
+        },
     }
 }
 
@@ -265,11 +309,16 @@ pub(crate) fn read_bytes(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let size = file.metadata()?.len().min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
     file.take(limit + 1).read_to_end(&mut bytes)?;
+    is_small(&bytes, limit)?;
+    Ok(bytes)
+}
+
+fn is_small(bytes: &[u8], limit: u64) -> std::io::Result<()> {
     if bytes.len() as u64 > limit {
         let limit = limit >> 20;
         return Err(std::io::Error::other(format!("larger than {limit} MiB")));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Reads the text of one file; `name` is how places show it.

@@ -313,6 +313,7 @@ impl View {
     /// What the files say now, in the order of identities; what they say twice is rejected.
     fn find(&mut self, files: &Files) -> Vec<Rc<Kept>> {
         self.rejections = files.unlisted.iter().cloned().collect();
+        self.rejections.extend(files.unnamed.iter().cloned());
         let all = files.files.values();
         let mut found: Vec<Rc<Kept>> = all.clone().flat_map(|f| &f.objects).cloned().collect();
         for file in all {

@@ -185,11 +185,11 @@ async fn a_directory_that_is_away_deletes_nothing() {
 async fn a_directory_that_can_not_be_listed_is_not_empty() {
     let mut host = Host::new(&[]);
     std::fs::remove_dir(&host.manifests).unwrap();
-    std::fs::write(&host.manifests, "a file").unwrap();
+    symlink(&host.manifests, &host.manifests).unwrap();
     host.start(FOLLOWER);
     let events = host.next().await;
     assert!(
-        events.len() == 2 && events[0].contains("Not a directory"),
+        events.len() == 2 && events[0].contains("symbolic links"),
         "{events:?}"
     );
     assert!(!host.directory().is_loaded());
@@ -201,6 +201,25 @@ async fn a_directory_that_can_not_be_listed_is_not_empty() {
         events.iter().any(|e| e.contains("apply IPAddressPool a")),
         "{events:?}"
     );
+}
+
+#[tokio::test]
+async fn directories_given_by_mistake_are_refused() {
+    let host = Host::new(&[("a.yaml", &pool("a"))]);
+    let open = |manifests: PathBuf, state: PathBuf| {
+        let options = Options {
+            manifests,
+            state,
+            ..host.options(FOLLOWER)
+        };
+        Directory::open(options).unwrap_err().to_string()
+    };
+    let error = open(host.path("a.yaml"), host.state.path().to_owned());
+    assert!(error.contains("a.yaml: is no directory"), "{error}");
+    let link = host.state.path().join("link");
+    symlink(&host.manifests, &link).unwrap();
+    let error = open(host.manifests.clone(), link);
+    assert!(error.contains("link: is the manifest directory"), "{error}");
 }
 
 #[tokio::test]
