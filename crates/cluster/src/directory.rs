@@ -222,9 +222,9 @@ impl Directory {
         }
     }
 
-    /// Has the next [`Self::next`] read every file again.
-    pub fn reload(&mut self) {
-        self.watch.reload();
+    /// Has the next [`Self::next`] read every file again; whether it wasn't to do so anyway.
+    pub fn reload(&mut self) -> bool {
+        self.watch.reload()
     }
 
     /// Writes allocations into the ledger, all in one version, and says what that changes; an

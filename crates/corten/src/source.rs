@@ -56,11 +56,12 @@ impl Source {
     }
 
     /// Has everything read again, where reading is not following.
-    pub(crate) fn reload(&mut self) {
+    /// Whether that adds anything.
+    pub(crate) fn reload(&mut self) -> bool {
         match self {
             Self::Directory(directory) => directory.reload(),
             // A watch says by itself what it missed.
-            Self::Kubernetes(_) => {}
+            Self::Kubernetes(_) => false,
         }
     }
 

@@ -281,9 +281,10 @@ impl FactsSide {
                 }
                 Some(question) = asked.recv() => self.answer(question, &observed).await,
                 _ = signals.reload.recv() => {
-                    tracing::info!("SIGHUP: reading everything again");
                     notifier.reloading();
-                    self.source.reload();
+                    if self.source.reload() {
+                        tracing::info!("SIGHUP: reading everything again");
+                    }
                     notifier.ready();
                 }
                 seen = self.link.changed() => {

@@ -8,11 +8,16 @@ use corten_lab::manifests::{self, Stack, state_directory};
 use corten_lab::site::{DEADLINE, Site};
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) const TRIALS: &[Trial] = &[
     (
@@ -215,20 +220,46 @@ fn state_inside_the_manifests_works() -> Result<()> {
 fn a_storm_of_sighup() -> Result<()> {
     let mut site = running()?;
     let web1 = site.addresses()?;
-    for i in 0..2000 {
-        site.allocator()?.process().signal(Signal::SIGHUP)?;
-        if i == 1000 {
-            site.manifests.write("web2.yaml", &service("web2"))?;
-            site.owners(0, &web1)?;
-        }
-    }
+    let pid = Pid::from_raw(i32::try_from(site.allocator()?.process().id())?);
+    let (stop, start) = (AtomicBool::new(false), Instant::now());
+    let outcome = thread::scope(|scope| {
+        let storm = scope.spawn(|| {
+            let mut sent = 0;
+            while !stop.load(Ordering::Relaxed) && kill(pid, Signal::SIGHUP).is_ok() {
+                sent += 1;
+                thread::yield_now();
+            }
+            sent
+        });
+        // In the middle of it all goes on.
+        let outcome = in_the_storm(&mut site, &web1);
+        stop.store(true, Ordering::Relaxed);
+        storm.join().ok().context("the storm").and_then(|sent| {
+            outcome?;
+            Ok(sent)
+        })
+    });
+    let sent: usize = outcome.with_context(|| site.story())?;
+    let log = site.allocator()?.process().log();
+    let told = log.iter().filter(|l| l.contains("SIGHUP")).count();
+    println!("    {sent} sent, {told} told of in {:?}", start.elapsed());
+    // As often as it is looked at most.
+    let looks = start.elapsed().as_millis() / 5 + 2;
+    ensure!(sent > 0 && told as u128 <= looks, "{told} of {looks}");
+    ensure!(site.allocations()?["default/web1"] == web1);
+    ensure!(site.allocator()?.status()?.rejections.is_empty());
+    ensure!(site.allocator()?.stop()?.success());
+    Ok(())
+}
+
+fn in_the_storm(site: &mut Site, web1: &[IpAddr]) -> Result<()> {
+    site.owners(0, web1)?;
+    site.manifests.write("web2.yaml", &service("web2"))?;
     site.allocator()?.wait_status("web2", |s| {
         let all = s.services.iter().all(|s| s.announced);
         (all && s.services.len() == 2).then_some(())
     })?;
-    ensure!(site.allocations()?["default/web1"] == web1);
-    ensure!(site.allocator()?.status()?.rejections.is_empty());
-    ensure!(site.allocator()?.stop()?.success());
+    site.owners(0, web1)?;
     Ok(())
 }
 
@@ -240,7 +271,7 @@ fn an_interrupted_start() -> Result<()> {
         let instance = site.allocator()?;
         instance.restart()?;
         // Waiting is the point here: nothing observable marks the moments of a start.
-        std::thread::sleep(std::time::Duration::from_millis(3 * i));
+        thread::sleep(Duration::from_millis(3 * i));
         instance.process().signal(Signal::SIGINT)?;
         let ended = instance.process().wait(DEADLINE)?;
         // The signal's own doing as long as nothing has begun, and an orderly end from then on.

@@ -106,12 +106,14 @@ impl Watch {
         }
     }
 
-    /// Has everything read again, once what the kernel has to tell has been heard.
-    pub(crate) fn reload(&mut self) {
-        self.everything = true;
+    /// Has everything read again, once what the kernel has to tell has been heard; whether that
+    /// wasn't called for already.
+    pub(crate) fn reload(&mut self) -> bool {
+        let new = !std::mem::replace(&mut self.everything, true);
         let last = Instant::now();
         let first = self.gathering.map_or(last, |g| g.first);
         self.gathering = Some(Gathering { first, last });
+        new
     }
 
     fn deadline(&self) -> Instant {
