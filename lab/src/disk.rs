@@ -1,6 +1,6 @@
 //! A small disk under a directory, to be filled up and made read-only.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub const PAGE: u64 = 4096;
 /// Hidden, so that it is no manifest.
 const FILLER: &str = ".filler";
+/// Most files and directories on a disk.
+const NAMES: u32 = 256;
 
 /// A tmpfs of its own mounted over a directory, whose files are on it; gone when dropped.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Disk {
                 files.push((entry.file_name(), fs::read(entry.path())?));
             }
         }
-        let size = format!("mode=0755,size={}", pages * PAGE);
+        let size = format!("mode=0755,size={},nr_inodes={NAMES}", pages * PAGE);
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("disk"), at, Some("tmpfs"), flags, Some(size.as_str()))
             .with_context(|| format!("mounting a disk on {}", at.display()))?;
@@ -81,12 +83,33 @@ impl Disk {
         Ok(filler.set_len(rest)?)
     }
 
+    /// Makes files until not even an empty one can be.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn use_up_names(&self) -> Result<()> {
+        for i in 0..=NAMES {
+            match File::create(self.at.join(format!("{FILLER}{i}"))) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bail!("{NAMES} files and more")
+    }
+
     /// Takes away what filled it.
     ///
     /// # Errors
-    /// If it was not filled.
+    /// If a file can't be removed.
     pub fn make_room(&self) -> Result<()> {
-        Ok(fs::remove_file(self.filler())?)
+        for entry in fs::read_dir(&self.at)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(FILLER) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes it read-only at its path. The file system itself can't be while files of it are open

@@ -157,6 +157,18 @@ pub enum ListenError {
     },
 }
 
+impl ListenError {
+    /// Whether there is only no room for the socket now.
+    #[must_use]
+    pub fn is_out_of_room(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            Self::InUse { .. } | Self::NoSocket { .. } | Self::TooLong { .. } => false,
+        }
+    }
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {

@@ -26,6 +26,10 @@ pub(crate) const TRIALS: &[Trial] = &[
         a_start_on_full_disks_announces,
     ),
     (
+        "filling::a_restart_without_a_socket_announces",
+        a_restart_without_a_socket_announces,
+    ),
+    (
         "filling::read_only_disks_hold_back_what_is_new",
         read_only_disks_hold_back_what_is_new,
     ),
@@ -77,7 +81,9 @@ fn named_once_of(instance: &mut Corten, cause: &str, file: &Path) -> Result<()> 
 
 /// Has it look at everything a few times, as it does every second by itself.
 fn look_again(instance: &mut Corten) -> Result<()> {
-    for i in 1..=5 {
+    let log = instance.process().log();
+    let before = log.iter().filter(|l| l.contains("SIGHUP")).count();
+    for i in before + 1..=before + 5 {
         instance.process().signal(Signal::SIGHUP)?;
         wait_until("a reload", DEADLINE, || {
             let log = instance.process().log();
@@ -225,6 +231,25 @@ fn a_start_on_full_disks_announces() -> Result<()> {
     ensure!(address(&mut instance, "default/web1")? == *web1);
     site.wait_owners(0, &[*web1], |o| o.values().all(|m| m.len() == 1))?;
     site.instances.push(instance);
+    Ok(())
+}
+
+/// Not even the control socket can be made, and the LAN is answered all the same.
+fn a_restart_without_a_socket_announces() -> Result<()> {
+    let site = small()?;
+    site.manifests.write("web1.yaml", &service("web1"))?;
+    let (mut instance, disk) = on_state_disk(&site, 64)?;
+    let web1 = address(&mut instance, "default/web1")?;
+    ensure!(instance.stop()?.success());
+    disk.use_up_names()?;
+    instance.restart()?;
+    site.wait_owners(0, &[web1], |o| o.values().all(|m| m.len() == 1))
+        .with_context(|| instance.story())?;
+    let socket = instance.state().join("corten.sock");
+    named_once_of(&mut instance, FULL, &socket)?;
+    ensure!(instance.status().is_err());
+    disk.make_room()?;
+    ensure!(address(&mut instance, "default/web1")? == web1);
     Ok(())
 }
 

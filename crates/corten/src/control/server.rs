@@ -6,8 +6,13 @@ use corten_engine::names::ServiceKey;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
-/// Listens on the control socket; it is there when this returns, the future serves it.
+/// How often a socket there is no room for is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Listens on the control socket; it is there when this returns, the future serves it. Where the
+/// disk is full the future makes it as soon as there is room: nobody on the LAN waits for it.
 ///
 /// # Errors
 /// Somebody listens there already, or the path can't be used.
@@ -15,10 +20,36 @@ pub(crate) fn serve(
     path: &Path,
     questions: Questions,
 ) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
-    let listener = Listener::unix(path)?;
-    Ok(http::serve(listener, move |request| {
-        control(request, questions.clone())
-    }))
+    let path = path.to_owned();
+    let first = match Listener::unix(&path) {
+        Ok(listener) => Some(listener),
+        Err(error) if error.is_out_of_room() => {
+            tracing::error!(%error, "no control socket yet");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(async move {
+        let listener = match first {
+            Some(listener) => listener,
+            None => later(&path).await,
+        };
+        http::serve(listener, move |request| control(request, questions.clone())).await
+    })
+}
+
+async fn later(path: &Path) -> Listener {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        match Listener::unix(path) {
+            Ok(listener) => {
+                tracing::info!(path = %path.display(), "the control socket is there");
+                return listener;
+            }
+            // Said when it was tried first.
+            Err(error) => tracing::debug!(%error, "no control socket yet"),
+        }
+    }
 }
 
 /// Listens for metrics and health.
