@@ -13,11 +13,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Lines of output kept of a process; older ones are dropped.
 const KEPT: usize = 4000;
+
+/// How long the last lines of a process that ended may take to be read.
+const LAST_LINES: Duration = Duration::from_secs(10);
 
 /// The lab may have ended before the death signal was set, then nobody would send it.
 const UNLESS_ORPHANED: &str = r#"test "$PPID" = "$0" && exec "$@""#;
@@ -31,6 +34,7 @@ pub struct Process {
     label: String,
     child: Child,
     log: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -55,12 +59,20 @@ impl Process {
         kill(pid, signal).with_context(|| format!("{signal} to {}", self.label))
     }
 
-    /// How it ended; `None` while it runs.
+    /// How it ended; `None` while it runs. From then on the log is complete.
     ///
     /// # Errors
-    /// If it can't be waited for.
+    /// If it can't be waited for, or leaves somebody who keeps its output open.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            let what = format!("the last lines of {}", self.label);
+            wait_until(&what, LAST_LINES, || {
+                let done = self.readers.iter().all(JoinHandle::is_finished);
+                Ok(done.then_some(()))
+            })?;
+        }
+        Ok(status)
     }
 
     /// Waits for its end.
@@ -143,16 +155,13 @@ pub(crate) fn spawn(ns: &Netns, label: &str, program: &str, args: &[String]) -> 
         .context("the starter is gone")?
         .with_context(|| format!("starting {program}"))?;
     let log = Arc::new(Mutex::new(VecDeque::new()));
-    if let Some(out) = child.stdout.take() {
-        collect(out, &log);
-    }
-    if let Some(err) = child.stderr.take() {
-        collect(err, &log);
-    }
+    let out = child.stdout.take().map(|out| collect(out, &log));
+    let err = child.stderr.take().map(|err| collect(err, &log));
     Ok(Process {
         label: label.to_owned(),
         child,
         log,
+        readers: out.into_iter().chain(err).collect(),
     })
 }
 
@@ -164,7 +173,7 @@ fn nursery() -> &'static Sender<Job> {
     })
 }
 
-fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<VecDeque<String>>>) {
+fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<VecDeque<String>>>) -> JoinHandle<()> {
     let log = Arc::clone(log);
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -174,7 +183,7 @@ fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<VecDeque<String>>>)
             }
             log.push_back(line);
         }
-    });
+    })
 }
 
 /// Runs a program with `text` on its standard input, in the calling thread's namespace.
