@@ -1,16 +1,23 @@
 //! The controller on a real API server: addresses, annotation and events.
 
-use crate::objects::{NAMESPACE, custom, service};
-use crate::setup::{self, addresses, wait, wait_addresses};
+use crate::objects::{NAMESPACE, custom, pod, service};
+use crate::setup::{self, DEADLINE, addresses, wait, wait_addresses};
 use anyhow::{Context, Result, ensure};
 use corten_lab::kubernetes::Kind;
 use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
 use serde_json::{Value, json};
 
-pub(crate) const TRIALS: &[Trial] = &[(
-    "a_service_gets_an_address_and_keeps_it",
-    a_service_gets_an_address_and_keeps_it,
-)];
+pub(crate) const TRIALS: &[Trial] = &[
+    (
+        "a_service_gets_an_address_and_keeps_it",
+        a_service_gets_an_address_and_keeps_it,
+    ),
+    (
+        "a_second_controller_waits_for_the_first",
+        a_second_controller_waits_for_the_first,
+    ),
+];
 
 const POOL: &str = "metallb.io/ip-allocated-from-pool";
 
@@ -99,4 +106,29 @@ fn a_service_gets_an_address_and_keeps_it() -> Result<()> {
     let web = wait_addresses(client, &mut controller, "web", &[])?;
     ensure!(web["metadata"]["annotations"].get(POOL).is_none(), "{web}");
     Ok(())
+}
+
+fn a_second_controller_waits_for_the_first() -> Result<()> {
+    let cluster = setup::cluster()?;
+    let client = cluster.client();
+    // Nothing runs these pods; what counts is what the API says of them.
+    for name in ["a-first", "b-second"] {
+        client.apply(&pod(name, "controller"))?;
+        let running = json!({"status": {"phase": "Running"}});
+        client.patch_status(Kind::Pod, NAMESPACE, name, running)?;
+    }
+    client.apply(&pool("192.0.2.0/30"))?;
+    client.apply(&service("web", "", ""))?;
+    let flags = ["--pod-name=b-second"];
+    let mut second = setup::start(&cluster, cluster.netns(), "controller", &flags)?;
+    wait_until("a controller that waits", DEADLINE, || {
+        let says = |line: &String| line.contains("another controller runs: pod a-first");
+        Ok(second.log().iter().any(says).then_some(()))
+    })?;
+    let web = client
+        .get(Kind::Service, "default", "web")?
+        .context("web")?;
+    ensure!(addresses(&web).is_empty(), "{web}");
+    client.delete(Kind::Pod, NAMESPACE, "a-first")?;
+    wait_addresses(client, &mut second, "web", &["192.0.2.0"]).map(drop)
 }

@@ -50,7 +50,8 @@ pub(crate) fn node(name: &str) -> String {
 /// A Pod of Corten's namespace that nothing runs.
 pub(crate) fn pod(name: &str, account: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {NAMESPACE}, \
+         labels: {{app: metallb, component: {account}}}}}\n\
          spec: {{serviceAccountName: {account}, automountServiceAccountToken: false, \
          containers: [{{name: main, image: corten}}]}}\n---\n"
     )

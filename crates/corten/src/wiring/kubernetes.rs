@@ -15,7 +15,7 @@ use crate::speaker::l2;
 use anyhow::Context as _;
 use corten_cluster::kubernetes::webhook::{self, OldestTls, WebhookOptions};
 use corten_cluster::kubernetes::{
-    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS,
+    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, standby,
 };
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
@@ -32,10 +32,10 @@ const WEBHOOK_PORT: u16 = 9443;
 /// # Errors
 /// Whatever keeps a part from starting or going on.
 pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyhow::Result<()> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let client = kubernetes::connect().await?;
     // Every interface: the probes come from the node (§7.1).
-    let (asked, served) = serve(&args.common, [0, 0, 0, 0])?;
+    let (mut asked, served) = serve(&args.common, [0, 0, 0, 0])?;
     let webhooks = match args.webhook_mode {
         WebhookMode::Disabled => Either::Left(std::future::pending()),
         WebhookMode::Enabled | WebhookMode::OnlyWebhook => {
@@ -44,16 +44,57 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
         }
     };
     tracing::info!(namespace, "started");
-    if args.webhook_mode == WebhookMode::OnlyWebhook {
-        return only_webhooks(signals, asked, served, webhooks).await;
+    let working = async {
+        let alone = match args.webhook_mode {
+            WebhookMode::OnlyWebhook => Either::Left(std::future::pending()),
+            WebhookMode::Enabled | WebhookMode::Disabled => {
+                let pod = &args.common.pod_name;
+                Either::Right(standby::alone(client.clone(), &namespace, pod))
+            }
+        };
+        tokio::select! {
+            () = alone => {}
+            never = stand_by(&mut asked) => match never {},
+            signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
+                tracing::info!(signal, "leaving");
+                return Ok(());
+            }
+        }
+        allocate(&client, args.common, namespace, signals, asked).await
+    };
+    tokio::select! {
+        result = working => result,
+        never = served => match never {},
+        never = webhooks => match never {},
     }
+}
+
+/// Answers as one that does nothing but wait: ready, since who replaces another has to be before
+/// that one is stopped.
+async fn stand_by(asked: &mut mpsc::Receiver<Question>) -> Infallible {
+    while let Some(question) = asked.recv().await {
+        if let Question::Ready(reply) = question {
+            let _gone = reply.send(true);
+        }
+    }
+    std::future::pending().await
+}
+
+/// Gives Services their addresses until a signal.
+async fn allocate(
+    client: &kubernetes::Client,
+    args: CommonArgs,
+    namespace: String,
+    signals: Signals,
+    asked: mpsc::Receiver<Question>,
+) -> anyhow::Result<()> {
     let source = Kubernetes::open(
-        &client,
+        client,
         Options {
             namespace,
             kinds: CONTROLLER_KINDS.to_vec(),
             component: Component::Controller,
-            pod: args.common.pod_name,
+            pod: args.pod_name,
         },
     );
     let link = Link::Off;
@@ -61,18 +102,14 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
         origin: Origin::Kubernetes,
         duty: Duty::Allocate,
         node: NodeName(String::new()),
-        lb_class: args.common.lb_class,
+        lb_class: args.lb_class,
         ignore_exclude_lb: false,
         membership: link.first(),
     });
     let (line, _unobserved) = Line::unused();
     let source = Source::Kubernetes(Box::new(source));
     let mut facts = FactsSide::new(core, source, &line, false, link);
-    tokio::select! {
-        result = facts.run(signals, line.observed.clone(), asked) => result,
-        never = served => match never {},
-        never = webhooks => match never {},
-    }
+    facts.run(signals, line.observed.clone(), asked).await
 }
 
 fn webhook_options(args: &ControllerArgs, namespace: &str) -> WebhookOptions {
@@ -86,32 +123,6 @@ fn webhook_options(args: &ControllerArgs, namespace: &str) -> WebhookOptions {
             TlsVersion::Tls12 => OldestTls::V12,
             TlsVersion::Tls13 => OldestTls::V13,
         },
-    }
-}
-
-/// Serves webhooks and nothing else until a signal; ready is who serves.
-async fn only_webhooks(
-    mut signals: Signals,
-    mut asked: mpsc::Receiver<Question>,
-    served: LocalBoxFuture<'static, Infallible>,
-    webhooks: impl Future<Output = Infallible>,
-) -> anyhow::Result<()> {
-    let answering = async {
-        while let Some(question) = asked.recv().await {
-            if let Question::Ready(reply) = question {
-                let _gone = reply.send(true);
-            }
-        }
-        std::future::pending::<Infallible>().await
-    };
-    tokio::select! {
-        signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
-            tracing::info!(signal, "leaving");
-            Ok(())
-        }
-        never = answering => match never {},
-        never = served => match never {},
-        never = webhooks => match never {},
     }
 }
 
