@@ -36,6 +36,7 @@ pub(crate) const TRIALS: &[Trial] = &[
         "gossiping::another_secret_stays_outside",
         another_secret_stays_outside,
     ),
+    ("gossiping::loss_and_load_kill_nobody", loss_and_load),
     (
         "gossiping::a_secret_changes_while_running",
         a_secret_changes_while_running,
@@ -272,5 +273,43 @@ fn a_secret_changes_while_running() -> Result<()> {
         ensure!(!log.lines().any(dead), "{log}");
         ensure!(log.contains("secret changed"), "{log}");
     }
+    Ok(())
+}
+
+/// Lossy links and a busy machine; `CORTEN_SOAK` sets for how many seconds.
+fn loss_and_load() -> Result<()> {
+    let time = match std::env::var("CORTEN_SOAK") {
+        Ok(seconds) => Duration::from_secs(seconds.parse().context("CORTEN_SOAK")?),
+        Err(_) => Duration::from_secs(10),
+    };
+    let (mut site, addresses) = gossiping()?;
+    let before = owners(&site, &addresses)?;
+    for node in &site.world.nodes {
+        // Out and in: one packet in twenty between two nodes.
+        node.ns.set_loss("eth0", 3)?;
+    }
+    let end = Instant::now() + time;
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            let mut n: u64 = 1;
+            while Instant::now() < end {
+                n = std::hint::black_box(n.wrapping_mul(3));
+            }
+        });
+    });
+    for node in &site.world.nodes {
+        node.ns.set_loss("eth0", 0)?;
+    }
+    let mut accused = (0, 0);
+    for instance in &mut site.instances {
+        let status = instance.status()?;
+        let gossip = status.gossip.as_ref().context("membership is off")?;
+        accused.0 += gossip.accusations;
+        accused.1 += gossip.acquittals;
+        let story = instance.story();
+        ensure!(!story.contains("member is dead"), "{story}");
+    }
+    println!("    {} accused, {} acquitted", accused.0, accused.1);
+    ensure!(owners(&site, &addresses)? == before);
     Ok(())
 }

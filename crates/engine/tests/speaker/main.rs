@@ -9,6 +9,8 @@ mod decide;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod reducer;
