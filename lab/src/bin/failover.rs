@@ -1,10 +1,10 @@
 //! `make bench`, second part: how long an address has no owner after its owner's end.
 //!
-//! Three nodes, two LANs, membership on with its defaults. Time runs from the kill to the first
-//! frame in which another node claims the address, seen on the first LAN's bridge. `-n ROUNDS`
-//! sets how often (10 unless given).
+//! Two LANs, membership on with its defaults. Time runs from the kill to the first frame in which
+//! another node claims the address, seen on the first LAN's bridge. `-n ROUNDS` sets how often (10
+//! unless given), `-m NODES` on how many nodes (3 unless given).
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use corten_lab::manifests::Stack;
 use corten_lab::site::{DEADLINE, Site, basics};
 use corten_lab::sniff::Sniffer;
@@ -50,11 +50,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool> {
-    let rounds: usize = match std::env::args().skip_while(|a| a != "-n").nth(1) {
-        Some(n) => n.parse().context("-n")?,
-        None => 10,
-    };
-    let mut site = Site::new(&Plan::default())?;
+    let rounds = usize::from(option("-n", 10)?);
+    let nodes = option("-m", 3)?;
+    let mut site = Site::new(&Plan {
+        nodes,
+        ..Plan::default()
+    })?;
     site.manifests.write("config.yaml", &basics())?;
     let stacks = [Stack::V4, Stack::V6, Stack::Dual];
     for (i, stack) in (1..=SERVICES).zip(stacks.into_iter().cycle()) {
@@ -66,11 +67,16 @@ fn run() -> Result<bool> {
     let mut reached = true;
     settle(&mut site, &addresses)?;
     cost(&site)?;
-    println!("fail-over, {} addresses on 3 nodes:", addresses.len());
+    println!("fail-over, {} addresses on {nodes} nodes:", addresses.len());
     for end in [End::Crash, End::Kill, End::Stop] {
         let mut all = Vec::new();
         for round in 0..rounds {
-            all.extend(fail(&mut site, round % 3, end, &addresses)?);
+            all.extend(fail(
+                &mut site,
+                round % usize::from(nodes),
+                end,
+                &addresses,
+            )?);
         }
         all.sort();
         let median = all.get(all.len() / 2).context("nothing failed over")?;
@@ -86,6 +92,14 @@ fn run() -> Result<bool> {
     Ok(reached)
 }
 
+/// The number behind a flag.
+fn option(flag: &str, default: u8) -> Result<u8> {
+    match std::env::args().skip_while(|a| a != flag).nth(1) {
+        Some(n) => n.parse().with_context(|| flag.to_owned()),
+        None => Ok(default),
+    }
+}
+
 /// What a node sends while nothing happens.
 fn cost(site: &Site) -> Result<()> {
     const TIME: Duration = Duration::from_secs(5);
@@ -98,7 +112,8 @@ fn cost(site: &Site) -> Result<()> {
     std::thread::sleep(TIME);
     let (after, more) = sent()?;
     println!(
-        "gossip at rest, of one of 3 nodes: {} packets/s, {} bytes/s",
+        "gossip at rest, of one of {} nodes: {} packets/s, {} bytes/s",
+        site.instances.len(),
         (after - packets) / TIME.as_secs(),
         (more - bytes) / TIME.as_secs()
     );
@@ -107,8 +122,9 @@ fn cost(site: &Site) -> Result<()> {
 
 /// Waits until each address has one owner and everybody is alive for everybody.
 fn settle(site: &mut Site, addresses: &[IpAddr]) -> Result<()> {
+    let all = site.instances.len();
     for instance in &mut site.instances {
-        instance.wait_status("three members", |s| (s.alive().len() == 3).then_some(()))?;
+        instance.wait_status("every member", |s| (s.alive().len() == all).then_some(()))?;
     }
     site.wait_owners(0, addresses, |owners| {
         let one = |ip| owners.get(ip).is_some_and(|macs| macs.len() == 1);
@@ -130,7 +146,10 @@ fn fail(site: &mut Site, victim: usize, end: End, addresses: &[IpAddr]) -> Resul
     let owners = site.owners(0, addresses)?;
     let his = owners.iter().filter(|(_, n)| n.name == name);
     let his: Vec<IpAddr> = his.map(|(ip, _)| *ip).collect();
-    ensure!(!his.is_empty(), "{name} owns nothing");
+    if his.is_empty() {
+        // With few addresses on many nodes, some have none.
+        return Ok(Vec::new());
+    }
     let lan = site.world.lan(0)?;
     let sniffer = lan.sniff()?;
     let begun = Instant::now();
