@@ -128,41 +128,79 @@ fn make_targets_exist() {
     assert!(named > 0);
 }
 
-/// What `corten` says about itself and every subcommand.
-fn help() -> String {
+/// What `corten` says about itself, under the empty name, and about each of its commands.
+fn help() -> BTreeMap<String, String> {
     let binary = corten_lab::corten::binary().unwrap();
     let ask = |arguments: &[&str]| {
         let output = Command::new(&binary).args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let mut help = ask(&["--help"]);
-    for command in [
-        "run",
-        "controller",
-        "speaker",
-        "status",
-        "explain",
-        "validate",
-        "crds",
-        "completions",
-    ] {
-        help.push_str(&ask(&[command, "--help"]));
+    let mut pages = BTreeMap::from([(String::new(), ask(&["--help"]))]);
+    let commands = pages[""].lines().skip_while(|line| *line != "Commands:");
+    let commands = commands.skip(1).take_while(|line| !line.is_empty());
+    // A long description goes on in a line that is indented further.
+    let commands = commands.filter_map(|line| line.strip_prefix("  "));
+    let commands = commands.filter_map(|line| line.split(' ').next().filter(|c| !c.is_empty()));
+    let commands: Vec<_> = commands
+        .map(|c| (c.to_owned(), ask(&["help", c])))
+        .collect();
+    assert!(commands.len() > 1);
+    pages.extend(commands);
+    pages
+}
+
+/// An option, as help describes it.
+#[derive(Debug)]
+struct Flag {
+    /// Its names, such as `-o` and `--output`.
+    names: Vec<String>,
+    environment: Option<String>,
+    default: Option<String>,
+}
+
+/// The options a page of help describes; not what its examples name.
+fn flags(page: &str) -> Vec<Flag> {
+    let starts = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with('-') && line.split([',', ' ']).next() != Some("-")
+    };
+    let mut described: Vec<String> = Vec::new();
+    let lines = page.lines().skip_while(|line| *line != "Options:").skip(1);
+    for line in lines.take_while(|line| line.is_empty() || line.starts_with(' ')) {
+        if starts(line) {
+            described.push(line.trim().to_owned());
+        } else if let Some(last) = described.last_mut() {
+            last.push(' ');
+            last.push_str(line.trim());
+        }
     }
-    help
+    let within = |text: &str, start: &str, end: char| {
+        let (_, rest) = text.split_once(start)?;
+        Some(rest.split_once(end)?.0.trim().to_owned())
+    };
+    let flag = |text: &String| Flag {
+        names: text
+            .split_whitespace()
+            .map(|word| word.trim_end_matches(','))
+            .take_while(|word| word.starts_with('-'))
+            .map(str::to_owned)
+            .collect(),
+        environment: within(text, "[env: ", '='),
+        default: within(text, "[default: ", ']'),
+    };
+    described.iter().map(flag).collect()
 }
 
 #[test]
 fn flags_exist() {
-    let help = help();
-    let flag = |word: &str| {
-        let end = word.find(|c: char| c != '-' && !c.is_ascii_lowercase());
-        word[..end.unwrap_or(word.len())].to_owned()
-    };
-    let known: BTreeSet<_> = help
-        .split(|c: char| c.is_whitespace() || c == '[' || c == '`')
-        .filter(|word| word.starts_with("--"))
-        .map(flag)
+    let pages = help();
+    let known: BTreeMap<&str, BTreeSet<String>> = pages
+        .iter()
+        .map(|(command, page)| {
+            let flags = flags(page).into_iter();
+            (command.as_str(), flags.flat_map(|f| f.names).collect())
+        })
         .collect();
     let mut named = 0;
     for (path, text) in files(&root(), ".md") {
@@ -170,15 +208,63 @@ fn flags_exist() {
             let Some((_, arguments)) = line.split_once("corten ") else {
                 continue;
             };
-            // What follows `--` is somebody else's.
-            let words = arguments
+            // What follows `--` or a pipe is somebody else's.
+            let words: Vec<_> = arguments
                 .split_whitespace()
-                .take_while(|word| *word != "--");
-            for word in words.filter(|word| word.starts_with("--")) {
+                .take_while(|word| *word != "--" && *word != "|")
+                .collect();
+            let command = words.first().filter(|word| known.contains_key(**word));
+            let of = |word: &&str| match command {
+                Some(command) => known[*command].contains(*word),
+                None => known.values().any(|flags| flags.contains(*word)),
+            };
+            for word in words.iter().filter(|word| word.starts_with("--")) {
                 named += 1;
-                assert!(known.contains(&flag(word)), "{}: {line}", path.display());
+                let end = word.find(|c: char| c != '-' && !c.is_ascii_alphanumeric());
+                let flag = &word[..end.unwrap_or(word.len())];
+                assert!(of(&flag), "{}: {line}", path.display());
             }
         }
     }
     assert!(named > 0);
+}
+
+/// Whether a line of documentation says all that help says of an option but its meaning.
+fn describes(line: &str, flag: &Flag) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let words: BTreeSet<_> = line.split(|c| !part(c)).collect();
+    let mut names = flag.names.iter().chain(&flag.environment);
+    let default = flag.default.as_ref();
+    names.all(|name| words.contains(name.as_str()))
+        && default.is_none_or(|default| line.contains(&format!("`{default}`")))
+}
+
+#[test]
+fn commands_and_flags_are_documented() {
+    let documents = files(&root().join("docs"), ".md");
+    let lines: BTreeSet<_> = documents
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .collect();
+    let spans: BTreeSet<_> = documents.iter().flat_map(|(_, text)| code(text)).collect();
+    let mut missing = Vec::new();
+    for (command, page) in help() {
+        let call = format!("corten {command}").trim_end().to_owned();
+        if !spans.iter().any(|span| span.starts_with(&call)) {
+            missing.push(format!("`{call}`"));
+        }
+        let flags = flags(&page);
+        let described = page.lines().any(|line| line == "Options:");
+        assert_eq!(flags.is_empty(), !described, "{call}: {page}");
+        for flag in flags {
+            if !lines.iter().any(|line| describes(line, &flag)) {
+                missing.push(format!("{call}: no line has all of {flag:?}"));
+            }
+        }
+    }
+    assert_eq!(
+        missing,
+        Vec::<String>::new(),
+        "add to docs/reference/cli.md"
+    );
 }
