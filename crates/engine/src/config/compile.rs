@@ -119,3 +119,6 @@ impl Rejections {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,24 +58,43 @@ fn what_a_bgp_advertisement_is_rejected_for() {
                from 0 to 65535\ninvalid community \"1:99999\" in BGP advertisement",
             ],
         ),
-        (
-            "nodeSelectors: [{matchExpressions: [{key: a, operator: In}]}]",
-            &[
-                "spec.nodeSelectors[0].matchExpressions[0].values: operator In needs at least one \
-               value",
-            ],
-        ),
-        (
-            "ipAddressPoolSelectors: [{}, {}]",
-            &["spec.ipAddressPoolSelectors[1]: duplicate definition of label selector \"\""],
-        ),
-        (
-            "serviceSelectors: [{}, {}]",
-            &["spec.serviceSelectors[1]: duplicate definition of label selector \"\""],
-        ),
     ];
     for (spec, expected) in rows {
         check_problems(&advertisement(spec), "BGPAdvertisement m/a", expected);
+    }
+}
+
+/// Each list of selectors refuses one that is written twice, and one that selects nothing valid.
+#[test]
+fn selectors_a_bgp_advertisement_is_rejected_for() {
+    for field in [
+        "ipAddressPoolSelectors",
+        "nodeSelectors",
+        "serviceSelectors",
+    ] {
+        let rows = [
+            (
+                "[{matchLabels: {a: b}}, {matchLabels: {a: b}}]",
+                "[1]: duplicate definition of label selector \"a=b\"",
+            ),
+            (
+                "[{}, {}]",
+                "[1]: duplicate definition of label selector \"\"",
+            ),
+            (
+                "[{matchExpressions: [{key: a, operator: In}]}]",
+                "[0].matchExpressions[0].values: operator In needs at least one value",
+            ),
+            (
+                "[{}, {matchLabels: {'a b': c}}]",
+                "[1].matchLabels: \"a b\" is not a valid label key",
+            ),
+        ];
+        for (list, cause) in rows {
+            let text = advertisement(&format!("{field}: {list}"));
+            let cause = format!("spec.{field}{cause}");
+            check_problems(&text, "BGPAdvertisement m/a", &[&cause]);
+        }
     }
 }
 

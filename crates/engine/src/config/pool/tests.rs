@@ -63,6 +63,14 @@ fn what_a_pool_is_rejected_for() {
             ],
         ),
         (
+            "addresses: [10.0.0.0/24], serviceAllocation: {namespaceSelectors: \
+             [{matchExpressions: [{key: a, operator: Exists, values: [x]}]}]}",
+            &[
+                "spec.serviceAllocation.namespaceSelectors[0].matchExpressions[0].values: operator \
+               Exists takes no values",
+            ],
+        ),
+        (
             "addresses: [10.0.0.0/24], serviceAllocation: {serviceSelectors: [{matchLabels: {a: \
              b}}, {matchLabels: {a: b}}]}",
             &[
