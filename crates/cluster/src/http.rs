@@ -164,7 +164,10 @@ impl ListenError {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
             Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
-            Self::InUse { .. } | Self::NoSocket { .. } | Self::TooLong { .. } => false,
+            Self::InUse { .. }
+            | Self::NoSocket { .. }
+            | Self::Tls { .. }
+            | Self::TooLong { .. } => false,
         }
     }
 }

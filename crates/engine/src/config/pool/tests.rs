@@ -4,10 +4,23 @@ use crate::event::manifest::{apply, check_problems, custom, facts, listed, probl
 use crate::facts::{Facts, Origin};
 use crate::rejection::ObjectRef;
 
-/// Every rule a pool must obey by itself: the spec and what is wrong with it.
+/// A spec, and what is wrong with it.
+type Row<'a> = (&'a str, &'a [&'a str]);
+
+fn check(rows: &[Row<'_>]) {
+    for (spec, expected) in rows {
+        check_problems(
+            &custom("IPAddressPool", "a", spec),
+            "IPAddressPool m/a",
+            expected,
+        );
+    }
+}
+
+/// Every rule the addresses of a pool must obey by themselves.
 #[test]
-fn what_a_pool_is_rejected_for() {
-    let rows: &[(&str, &[&str])] = &[
+fn what_addresses_are_rejected_for() {
+    check(&[
         (
             "addresses: [10.0.0.0/24, 10.0.1.9-10.0.1.77, 'fd00::/64']",
             &[],
@@ -50,6 +63,13 @@ fn what_a_pool_is_rejected_for() {
                CIDR 10.0.0.0/24 of pool \"a\"",
             ],
         ),
+    ]);
+}
+
+/// Every rule its allocation must obey.
+#[test]
+fn what_an_allocation_is_rejected_for() {
+    check(&[
         (
             "addresses: [10.0.0.0/24], serviceAllocation: {namespaces: [x, w, x]}",
             &["spec.serviceAllocation.namespaces[2]: duplicate definition of namespace \"x\""],
@@ -86,14 +106,7 @@ fn what_a_pool_is_rejected_for() {
                label key",
             ],
         ),
-    ];
-    for (spec, expected) in rows {
-        check_problems(
-            &custom("IPAddressPool", "a", spec),
-            "IPAddressPool m/a",
-            expected,
-        );
-    }
+    ]);
 }
 
 #[test]
