@@ -6,8 +6,10 @@
 //! port below 1024 needs `CAP_NET_BIND_SERVICE`.
 
 mod auth;
+mod source;
 
 pub use auth::{Algorithm, AoKey, KEY_MAX, Key, KeyError, Whom};
+pub use source::source_of;
 
 use crate::sys;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -256,6 +258,14 @@ fn local(target: SocketAddr, address: IpAddr) -> Result<SocketAddr, TcpError> {
 
 /// A socket for `target`, on `device` if one is named.
 fn open(target: SocketAddr, device: Option<&str>) -> Result<Socket, TcpError> {
+    open_as(target, device, (Type::STREAM, Protocol::TCP))
+}
+
+fn open_as(
+    target: SocketAddr,
+    device: Option<&str>,
+    (kind, protocol): (Type, Protocol),
+) -> Result<Socket, TcpError> {
     if let SocketAddr::V6(v6) = target
         && v6.ip().is_unicast_link_local()
         && v6.scope_id() == 0
@@ -263,8 +273,8 @@ fn open(target: SocketAddr, device: Option<&str>) -> Result<Socket, TcpError> {
         return Err(TcpError::NoScope { target });
     }
     let domain = Domain::for_address(target);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))
-        .map_err(TcpError::of(target, "socket"))?;
+    let socket =
+        Socket::new(domain, kind, Some(protocol)).map_err(TcpError::of(target, "socket"))?;
     socket
         .set_nonblocking(true)
         .map_err(TcpError::of(target, "O_NONBLOCK"))?;

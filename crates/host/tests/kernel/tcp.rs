@@ -3,7 +3,7 @@
 use crate::netns::{Netns, cable};
 use corten_host::tcp::{
     Algorithm, AoKey, Auth, CS6, Hops, Key, ListenOptions, Listener, Options, TcpError, Whom,
-    connect, has_ao, rekey,
+    connect, has_ao, rekey, source_of,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::Read;
@@ -339,6 +339,51 @@ fn source_ttl_and_class_on_the_wire() {
         };
         assert_eq!((class, ttl), (0xc0, 1), "CS6 on the first segment, too");
     }
+}
+
+#[test]
+fn the_local_address_is_known_before_the_connection() {
+    let world = addressed();
+    world.0.ip("address add 192.0.2.7/24 dev near");
+    world.0.run(|| async {
+        let ask = |target, source: Option<&str>, device: Option<&str>| {
+            let options = Options {
+                source: source.map(|ip| ip.parse().unwrap()),
+                device: device.map(str::to_owned),
+                ..Options::to(target)
+            };
+            match source_of(&options) {
+                Ok(ip) => ip.to_string(),
+                Err(error) => error.to_string(),
+            }
+        };
+        let far = SocketAddr::from(([203, 0, 113, 9], PORT));
+        for (target, source, device, wanted) in [
+            (v4(), None, None, "192.0.2.1"),
+            (v4(), Some("192.0.2.7"), None, "192.0.2.7"),
+            (v6(), None, Some("near"), "2001:db8::1"),
+            (
+                far,
+                None,
+                None,
+                "203.0.113.9:179: connect: Network is unreachable (os error 101)",
+            ),
+            (
+                v4(),
+                Some("192.0.2.99"),
+                None,
+                "192.0.2.2:179: this host has no address 192.0.2.99 to use",
+            ),
+            (
+                v4(),
+                None,
+                Some("red"),
+                "192.0.2.2:179: there is no interface or VRF device red",
+            ),
+        ] {
+            assert_eq!(ask(target, source, device), wanted);
+        }
+    });
 }
 
 #[test]
