@@ -43,9 +43,23 @@ pub struct Status {
     pub rejections: Vec<String>,
     /// What was read but not used.
     pub warnings: Vec<String>,
+    /// BGP peers of the node.
+    pub bgp_peers: Vec<BgpPeer>,
     /// Members, where membership is on.
     #[serde(default)]
     pub gossip: Option<Gossip>,
+}
+
+/// A BGP peer of a [`Status`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct BgpPeer {
+    /// Name of the BGPPeer.
+    pub peer: String,
+    /// State of the session.
+    pub state: String,
+    /// What went wrong last, while the session isn't up.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// Gossip in a [`Status`].

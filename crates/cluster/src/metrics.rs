@@ -1,12 +1,15 @@
 //! Metrics, from a snapshot to the Prometheus text format 0.0.4: MetalLB's names, types and
-//! labels (`spec/metallb.md` §4.8, §5.4, §7.6) and our own under `corten_`.
+//! labels (`spec/metallb.md` §4.8, §5.4, §6.10, §7.6) and our own under `corten_`.
 //!
 //! The text is written here rather than by a client library: MetalLB has counters without
 //! `_total` and gauges with it, which such libraries put right. A snapshot holds what exists now,
 //! so the series of a pool or Service vanish with it. [`FAMILIES`] is the list that
 //! `docs/reference/metrics.md` explains; a test keeps the two equal.
 
+mod bgp;
 pub mod process;
+
+pub use bgp::Bgp;
 
 use corten_api::pool::IPAddressPoolStatus;
 use corten_engine::advertise::l2::Conflict;
@@ -26,6 +29,8 @@ pub struct Snapshot {
     pub layer2: BTreeMap<IpAddr, Layer2>,
     /// What this node announces.
     pub announced: BTreeSet<Announced>,
+    /// BGP sessions, by address and port of the peer and by VRF.
+    pub bgp: BTreeMap<(String, String), Bgp>,
     /// The source.
     pub source: Source,
     /// Conflicts known now.
@@ -134,7 +139,7 @@ fn layer2(snapshot: &Snapshot, value: fn(&Layer2) -> u64) -> Vec<Sample> {
 
 // DEVIATION: metallb_allocator_services_allocated_total, registered and never set, is left out.
 /// Every family, in the order written.
-pub const FAMILIES: [Family; 24] = [
+pub const FAMILIES: [Family; 36] = [
     Family {
         name: "metallb_allocator_addresses_total",
         type_: Type::Gauge,
@@ -204,6 +209,90 @@ pub const FAMILIES: [Family; 24] = [
         labels: &["service", "protocol", "node", "ip"],
         help: "1 for each address this node announces for a Service",
         samples: announced,
+    },
+    Family {
+        name: "metallb_bgp_session_up",
+        type_: Type::Gauge,
+        labels: &["peer", "vrf"],
+        help: "1 while the session with a peer is established, else 0",
+        samples: |s| bgp::samples(s, |b| u64::from(b.up)),
+    },
+    Family {
+        name: "metallb_bgp_announced_prefixes_total",
+        type_: Type::Gauge,
+        labels: &["peer", "vrf"],
+        help: "Prefixes a peer has of this node",
+        samples: |s| bgp::samples(s, |b| b.announced_prefixes),
+    },
+    Family {
+        name: "metallb_bgp_opens_sent",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "OPENs sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.opens_sent),
+    },
+    Family {
+        name: "metallb_bgp_opens_received",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "OPENs received from a peer",
+        samples: |s| bgp::samples(s, |b| b.opens_received),
+    },
+    Family {
+        name: "metallb_bgp_notifications_sent",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "NOTIFICATIONs sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.notifications_sent),
+    },
+    Family {
+        name: "metallb_bgp_updates_total",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "UPDATEs sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.updates_sent),
+    },
+    Family {
+        name: "metallb_bgp_updates_total_received",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "UPDATEs received from a peer",
+        samples: |s| bgp::samples(s, |b| b.updates_received),
+    },
+    Family {
+        name: "metallb_bgp_keepalives_sent",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "KEEPALIVEs sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.keepalives_sent),
+    },
+    Family {
+        name: "metallb_bgp_keepalives_received",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "KEEPALIVEs received from a peer",
+        samples: |s| bgp::samples(s, |b| b.keepalives_received),
+    },
+    Family {
+        name: "metallb_bgp_route_refresh_sent",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "ROUTE-REFRESHs sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.route_refreshes_sent),
+    },
+    Family {
+        name: "metallb_bgp_total_sent",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BGP messages sent to a peer",
+        samples: |s| bgp::samples(s, |b| b.total_sent),
+    },
+    Family {
+        name: "metallb_bgp_total_received",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BGP messages received from a peer",
+        samples: |s| bgp::samples(s, |b| b.total_received),
     },
     Family {
         name: "metallb_k8s_client_updates_total",

@@ -5,6 +5,7 @@ use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
 use corten_cluster::directory::status::Report;
 use corten_cluster::kubernetes::Findings;
 use corten_cluster::metrics;
+use corten_engine::advertise::bgp::BgpTable;
 use corten_engine::advertise::l2::{self, Announcement, L2Table, Verdict};
 use corten_engine::config::Filter;
 use corten_engine::controller::{self, Controller, ControllerOptions};
@@ -56,6 +57,8 @@ pub(crate) struct CoreOptions {
     pub(crate) ignore_exclude_lb: bool,
     /// Who is alive, before anything is told of it; `None` where that is yet to come.
     pub(crate) membership: Option<Membership>,
+    /// Whether somebody speaks BGP as the table says.
+    pub(crate) bgp: BgpDriver,
 }
 
 /// What an instance is asked to do.
@@ -76,6 +79,8 @@ pub(crate) struct Outcome {
     pub(crate) assignments: Vec<(ServiceKey, Assignment)>,
     /// The newest layer-2 table, if it changed.
     pub(crate) table: Option<L2Table>,
+    /// The newest BGP table, if it changed.
+    pub(crate) bgp: Option<BgpTable>,
     /// Events to record.
     pub(crate) events: Vec<EventRecord>,
 }
@@ -114,6 +119,7 @@ impl Core {
             lb_class,
             ignore_exclude_lb,
             membership,
+            bgp,
         } = options;
         let class = if lb_class.is_empty() {
             Class::Default
@@ -133,8 +139,7 @@ impl Core {
             node,
             class,
             ignore_exclude_lb,
-            // The process has no BGP driver: what the speaker decides of it is explained only.
-            bgp: BgpDriver::Absent,
+            bgp,
         };
         let facts = Facts::new(origin);
         let mut speaker = Speaker::new(options);
@@ -259,8 +264,7 @@ impl Core {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 speaker::Action::L2(table) => outcome.table = Some(table),
-                // Nobody here speaks BGP.
-                speaker::Action::Bgp(_) => {}
+                speaker::Action::Bgp(table) => outcome.bgp = Some(table),
                 speaker::Action::Emit(record) => emitted.push(record),
             }
         }

@@ -41,6 +41,8 @@ pub(crate) struct Status {
     pub(crate) rejections: Vec<String>,
     /// What was read but not used.
     pub(crate) warnings: Vec<String>,
+    /// BGP peers of this node, by name.
+    pub(crate) bgp_peers: Vec<BgpPeer>,
     /// Members and gossip, where membership is on.
     pub(crate) gossip: Option<Gossip>,
     /// The newest events, oldest first.
@@ -65,6 +67,8 @@ pub(crate) struct Service {
     pub(crate) reason: Option<String>,
     /// The same in words.
     pub(crate) message: String,
+    /// BGP peers of this node that are to hear of it.
+    pub(crate) bgp_peers: Vec<String>,
     /// Frames, for announced addresses.
     pub(crate) frames: Vec<Frames>,
 }
@@ -149,6 +153,54 @@ pub(crate) struct Conflict {
     pub(crate) interface: String,
     /// Whether it answers for any address (proxy ARP).
     pub(crate) proxy_arp: bool,
+}
+
+/// A BGP peer of this node, and the session with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpPeer {
+    /// Name of the BGPPeer.
+    pub(crate) peer: String,
+    /// Address and port; absent while there is to be no session.
+    pub(crate) address: Option<String>,
+    /// VRF device; absent for the default one.
+    pub(crate) vrf: Option<String>,
+    /// State of the session as RFC 4271 §8.2.2 calls it; Waiting while there is to be none.
+    pub(crate) state: String,
+    /// Seconds the session has been up; absent while it isn't.
+    pub(crate) up_seconds: Option<u64>,
+    /// What went wrong last; absent while the session is up.
+    pub(crate) error: Option<String>,
+    /// How many seconds ago.
+    pub(crate) error_seconds: Option<u64>,
+    /// Prefixes the peer has of us.
+    pub(crate) announced: usize,
+    /// Prefixes still to be announced or withdrawn.
+    pub(crate) pending: usize,
+    /// Prefixes that can't be said in this session: no next hop, or the family isn't carried.
+    pub(crate) withheld: usize,
+    /// Messages sent.
+    pub(crate) sent: BgpMessages,
+    /// Messages received.
+    pub(crate) received: BgpMessages,
+}
+
+/// BGP messages by type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpMessages {
+    /// OPENs.
+    pub(crate) opens: u64,
+    /// UPDATEs.
+    pub(crate) updates: u64,
+    /// NOTIFICATIONs.
+    pub(crate) notifications: u64,
+    /// KEEPALIVEs.
+    pub(crate) keepalives: u64,
+    /// ROUTE-REFRESHs.
+    pub(crate) route_refreshes: u64,
+    /// All of them.
+    pub(crate) total: u64,
 }
 
 /// Gossip as this node sees it.

@@ -5,6 +5,7 @@
 //! ends first, ends the process with its error.
 
 mod answers;
+mod bgp;
 mod kubernetes;
 mod membership;
 mod told;
@@ -15,11 +16,13 @@ use crate::cli::{Listen, RunArgs};
 use crate::core::{Core, CoreOptions, Duty, Outcome};
 use crate::questions::{Question, Questions};
 use crate::source::{Batch, Source};
+use crate::speaker::bgp as bgp_driver;
 use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::gossip::{self, Seen};
 use crate::speaker::l2::{self, Observed};
 use anyhow::Context as _;
+use bgp::Bgp;
 use corten_cluster::directory::{Directory, Options, Role};
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
@@ -68,6 +71,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         }
     };
     let (link, driver, look) = membership::prepare(&args.node, &args.membership)?;
+    let (speaking, peers, stay) = Bgp::on();
     let core = Core::new(CoreOptions {
         origin: Origin::Directory,
         duty: if args.allocate {
@@ -79,6 +83,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         lb_class: args.lb_class.clone(),
         ignore_exclude_lb: args.ignore_exclude_lb,
         membership: link.first(),
+        bgp: speaking.driver(),
     });
     // Last of all that can fail: once it runs, it has to be stopped in order.
     let config = l2::Config {
@@ -87,10 +92,10 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         assign: args.assign,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, driver)?;
+    let (wire, wire_ended) = Wire::start(config, driver, Some((peers, stay)))?;
     tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
     let source = Source::Directory(Box::new(directory));
-    let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link);
+    let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link, speaking);
     let result = tokio::select! {
         result = facts.run(signals, wire.line.observed.clone(), asked) => result,
         never = control => match never {},
@@ -151,6 +156,7 @@ impl Line {
 /// The wire thread, from outside.
 struct Wire {
     line: Line,
+    /// Dropped to end it.
     stop: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -160,6 +166,7 @@ impl Wire {
     fn start(
         config: l2::Config,
         driver: membership::Driver,
+        peers: Option<(bgp_driver::Ports, oneshot::Sender<()>)>,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
         let (table, table_rx) = watch::channel(None);
         let (observed_tx, observed) = watch::channel(Observed::default());
@@ -172,6 +179,11 @@ impl Wire {
             queries: queries_rx,
             stop: stop_rx,
         };
+        let seed = config.seed;
+        let (peers, stop) = match peers {
+            None => (Either::Left(std::future::pending()), stop),
+            Some((peers, stay)) => (Either::Right(speak(seed, peers, stop)), stay),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -179,12 +191,14 @@ impl Wire {
             .name("wire".to_owned())
             .spawn(move || {
                 let result = runtime.block_on(async {
-                    let Some((gossip, ends)) = driver else {
-                        return l2::drive(config, ports).await;
+                    let members = match driver {
+                        None => Either::Left(std::future::pending()),
+                        Some((gossip, ends)) => Either::Right(gossip::drive(gossip, ends)),
                     };
                     tokio::select! {
                         result = l2::drive(config, ports) => result,
-                        result = gossip::drive(gossip, ends) => result.context("--gossip-bind"),
+                        result = members => result.context("--gossip-bind"),
+                        result = peers => result,
                     }
                 });
                 // Nobody listens any more only when the process is leaving.
@@ -214,6 +228,17 @@ impl Wire {
     }
 }
 
+/// Speaks BGP to its end, then lets answering end: peers are told first.
+async fn speak(
+    seed: u64,
+    peers: bgp_driver::Ports,
+    answering: oneshot::Sender<()>,
+) -> anyhow::Result<()> {
+    bgp_driver::drive(seed, peers).await?;
+    drop(answering);
+    std::future::pending().await
+}
+
 /// A seed that differs between starts; only jitter depends on it.
 fn seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
@@ -236,6 +261,7 @@ pub(crate) struct FactsSide {
     status_fault: Option<String>,
     told: Told,
     link: Link,
+    bgp: Bgp,
 }
 
 /// Whether the status files say what is known.
@@ -246,7 +272,7 @@ enum Status {
 }
 
 impl FactsSide {
-    fn new(core: Core, source: Source, line: &Line, assign: bool, link: Link) -> Self {
+    fn new(core: Core, source: Source, line: &Line, assign: bool, link: Link, bgp: Bgp) -> Self {
         Self {
             core,
             source,
@@ -258,6 +284,7 @@ impl FactsSide {
             status_fault: None,
             told: Told::default(),
             link,
+            bgp,
         }
     }
 
@@ -357,6 +384,9 @@ impl FactsSide {
                 // Converted, and the one before dropped, where no answer waits for it.
                 let table = convert::table(table, self.core.speaker.node().as_str());
                 self.table.send_replace(Some(Arc::new(table)));
+            }
+            if let Some(table) = outcome.bgp {
+                self.bgp.tell(&table);
             }
             self.source.emit(outcome.events);
             let events = self.source.record(outcome.assignments);

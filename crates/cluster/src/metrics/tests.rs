@@ -15,6 +15,20 @@ fn example() -> Snapshot {
         responses_sent: 4,
         gratuitous_sent: 6,
     };
+    let bgp = Bgp {
+        up: true,
+        announced_prefixes: 2,
+        opens_sent: 3,
+        opens_received: 4,
+        notifications_sent: 5,
+        updates_sent: 6,
+        updates_received: 7,
+        keepalives_sent: 8,
+        keepalives_received: 9,
+        route_refreshes_sent: 10,
+        total_sent: 11,
+        total_received: 12,
+    };
     let ip = "10.0.0.1".parse().unwrap();
     let rejection = |subject| Rejection {
         subject,
@@ -33,6 +47,7 @@ fn example() -> Snapshot {
             ip,
         }]
         .into(),
+        bgp: [(("192.0.2.2:179".to_owned(), "default".to_owned()), bgp)].into(),
         source: Source {
             updates: 9,
             update_errors: 2,
@@ -84,6 +99,18 @@ fn names_and_labels_are_exact() {
         r#"metallb_layer2_responses_sent{ip="10.0.0.1"} 4"#,
         r#"metallb_layer2_gratuitous_sent{ip="10.0.0.1"} 6"#,
         r#"metallb_speaker_announced{service="shop/web",protocol="layer2",node="n1",ip="10.0.0.1"} 1"#,
+        r#"metallb_bgp_session_up{peer="192.0.2.2:179",vrf="default"} 1"#,
+        r#"metallb_bgp_announced_prefixes_total{peer="192.0.2.2:179",vrf="default"} 2"#,
+        r#"metallb_bgp_opens_sent{peer="192.0.2.2:179",vrf="default"} 3"#,
+        r#"metallb_bgp_opens_received{peer="192.0.2.2:179",vrf="default"} 4"#,
+        r#"metallb_bgp_notifications_sent{peer="192.0.2.2:179",vrf="default"} 5"#,
+        r#"metallb_bgp_updates_total{peer="192.0.2.2:179",vrf="default"} 6"#,
+        r#"metallb_bgp_updates_total_received{peer="192.0.2.2:179",vrf="default"} 7"#,
+        r#"metallb_bgp_keepalives_sent{peer="192.0.2.2:179",vrf="default"} 8"#,
+        r#"metallb_bgp_keepalives_received{peer="192.0.2.2:179",vrf="default"} 9"#,
+        r#"metallb_bgp_route_refresh_sent{peer="192.0.2.2:179",vrf="default"} 10"#,
+        r#"metallb_bgp_total_sent{peer="192.0.2.2:179",vrf="default"} 11"#,
+        r#"metallb_bgp_total_received{peer="192.0.2.2:179",vrf="default"} 12"#,
         "metallb_k8s_client_updates_total 9",
         "metallb_k8s_client_update_errors_total 2",
         "metallb_k8s_client_config_loaded_bool 1",
@@ -117,7 +144,14 @@ fn every_series_has_its_type() {
 fn series_vanish_with_what_they_are_about() {
     let snapshot = Snapshot::default();
     let left = series(&snapshot);
-    for name in ["allocator", "layer2", "announced", "conflict", "rejections"] {
+    for name in [
+        "allocator",
+        "layer2",
+        "bgp",
+        "announced",
+        "conflict",
+        "rejections",
+    ] {
         assert!(!left.iter().any(|l| l.contains(name)), "{left:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::StatusArgs;
 use crate::output::{self, Style};
-use crate::report::{Service, Status};
+use crate::report::{BgpPeer, Service, Status};
 use std::process::ExitCode;
 
 /// Asks the running instance and prints its snapshot.
@@ -23,7 +23,7 @@ fn table(status: &Status, style: Style) -> String {
         &mut out,
         style,
         "SERVICES",
-        &["SERVICE", "ADDRESSES", "POOL", "HERE", "WHY"],
+        &["SERVICE", "ADDRESSES", "POOL", "HERE", "BGP", "WHY"],
         rows,
     );
     let rows = status.pools.iter().map(pool_row).collect();
@@ -73,6 +73,7 @@ fn table(status: &Status, style: Style) -> String {
         &["ADDRESS", "MAC", "INTERFACE", "KIND"],
         rows,
     );
+    bgp_peers(&mut out, status, style);
     let members = status.gossip.iter().flat_map(|g| &g.members);
     let rows = members
         .map(|m| {
@@ -124,13 +125,63 @@ fn service_row(service: &Service, style: Style) -> Vec<String> {
     } else {
         service.addresses.join(",")
     };
+    let bgp = if service.bgp_peers.is_empty() {
+        "-".to_owned()
+    } else {
+        service.bgp_peers.join(",")
+    };
     let pool = service.pool.clone().unwrap_or_else(|| "<none>".to_owned());
     vec![
         service.service.clone(),
         addresses,
         pool,
         here,
+        bgp,
         service.message.clone(),
+    ]
+}
+
+fn bgp_peers(out: &mut String, status: &Status, style: Style) {
+    let rows = status
+        .bgp_peers
+        .iter()
+        .map(|p| peer_row(p, style))
+        .collect();
+    section(
+        out,
+        style,
+        "BGP PEERS",
+        &["PEER", "ADDRESS", "STATE", "FOR", "ANNOUNCED", "LAST ERROR"],
+        rows,
+    );
+}
+
+fn peer_row(peer: &BgpPeer, style: Style) -> Vec<String> {
+    let state = if peer.up_seconds.is_some() {
+        style.good(&peer.state)
+    } else {
+        style.bad(&peer.state)
+    };
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let address = match (&peer.address, &peer.vrf) {
+        (Some(address), Some(vrf)) => Some(format!("{address} in {vrf}")),
+        (address, _) => address.clone(),
+    };
+    let announced = match peer.withheld {
+        0 => peer.announced.to_string(),
+        withheld => format!("{} ({withheld} can't be)", peer.announced),
+    };
+    let error = peer.error.as_ref().map(|error| match peer.error_seconds {
+        Some(seconds) => format!("{error} ({seconds} s ago)"),
+        None => error.clone(),
+    });
+    vec![
+        peer.peer.clone(),
+        or_none(address),
+        state,
+        or_none(peer.up_seconds.map(|s| format!("{s} s"))),
+        announced,
+        or_none(error),
     ]
 }
 

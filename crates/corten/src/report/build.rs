@@ -1,6 +1,6 @@
 //! The snapshot of `corten status`, from the cores that act.
 
-use super::{Conflict, Event, Gossip, Interface, Pool, Service, Status, Usage};
+use super::{BgpPeer, Conflict, Event, Gossip, Interface, Pool, Service, Status, Usage};
 use crate::core::Core;
 use crate::speaker::l2::Snapshot;
 use corten_api::pool::IPAddressPoolStatus;
@@ -10,6 +10,7 @@ use corten_engine::controller::AllocationState;
 use corten_engine::event::EventRecord;
 use corten_engine::facts;
 use corten_engine::membership::Membership;
+use corten_engine::speaker::BgpDriver;
 use std::time::Duration;
 
 /// What the cores don't know.
@@ -22,6 +23,7 @@ pub(crate) struct Around {
     pub(crate) warnings: Vec<String>,
     pub(crate) frames: Snapshot,
     pub(crate) gossip: Option<Gossip>,
+    pub(crate) bgp_peers: Vec<BgpPeer>,
 }
 
 /// Builds the snapshot.
@@ -58,6 +60,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         lost_frames: around.frames.kernel_drops,
         rejections: around.rejections,
         warnings: around.warnings,
+        bgp_peers: around.bgp_peers,
         gossip: around.gossip,
         events: core.events.iter().map(event).collect(),
     }
@@ -96,6 +99,12 @@ fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service 
         }
         (Some(_) | None, _) => message,
     };
+    let bgp_peers = bgp_peers(core, service);
+    let (announced, reason, message) = if announced || bgp_peers.is_empty() {
+        (announced, reason, message)
+    } else {
+        (true, None, "announced over BGP by this node".to_owned())
+    };
     Service {
         service: service.key.to_string(),
         addresses: addresses.iter().map(ToString::to_string).collect(),
@@ -104,6 +113,7 @@ fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service 
             Home::Nowhere | Home::Uncertain(_) => None,
         }),
         announced,
+        bgp_peers,
         winner,
         reason,
         message,
@@ -111,6 +121,17 @@ fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service 
             .iter()
             .filter_map(|ip| frames.frames.get(ip).cloned())
             .collect(),
+    }
+}
+
+/// Peers that are to hear of the Service, where somebody speaks to them.
+fn bgp_peers(core: &Core, service: &facts::Service) -> Vec<String> {
+    match core.speaker.bgp_driver() {
+        BgpDriver::Absent => Vec::new(),
+        BgpDriver::Present => {
+            let peers = core.speaker.bgp_peers(&service.key).into_iter();
+            peers.map(str::to_owned).collect()
+        }
     }
 }
 

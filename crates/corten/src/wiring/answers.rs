@@ -3,13 +3,17 @@
 use super::FactsSide;
 use crate::output::printable;
 use crate::questions::Question;
-use crate::report::Explained;
 use crate::report::build::{self, Around};
+use crate::report::{BgpPeer, Explained};
 use crate::speaker::l2::Observed;
 use corten_cluster::metrics;
+use corten_engine::advertise::bgp::BgpPeer as BgpPeerOf;
+use corten_engine::config::peer::Bfd;
 use corten_engine::explain::{self, Allocation};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
+use corten_engine::speaker::BgpDriver;
+use std::collections::BTreeMap;
 use tokio::sync::watch;
 
 impl FactsSide {
@@ -59,6 +63,8 @@ impl FactsSide {
             };
             (*ip, counters)
         });
+        let bgp = self.bgp.report().await;
+        let bgp = bgp.iter().filter_map(bgp_metrics);
         let announced =
             core.speaker
                 .announced()
@@ -72,6 +78,7 @@ impl FactsSide {
             pools: core.pools(),
             layer2: layer2.collect(),
             announced: announced.collect(),
+            bgp: bgp.collect(),
             source: core.source_counters,
             conflicts: observed.borrow().conflicts.clone(),
             rejections: core.facts.problems().to_vec(),
@@ -91,7 +98,25 @@ impl FactsSide {
                 "there is no Node named {node}: this host is no candidate"
             ));
         }
+        warnings.extend(self.without_bfd());
         warnings
+    }
+
+    /// BGP peers that want what isn't there.
+    fn without_bfd(&self) -> Vec<String> {
+        let speaker = &self.core.speaker;
+        let peers = match speaker.bgp_driver() {
+            BgpDriver::Absent => BTreeMap::new(),
+            BgpDriver::Present => speaker.bgp_table().peers,
+        };
+        let warning = |(name, peer): (String, BgpPeerOf)| match &peer.session.bfd {
+            Bfd::On { name: profile, .. } => Some(format!(
+                "BGPPeer {name}: no BFD session is made, profile {profile} has no effect: a silent \
+                 peer is noticed by the hold time"
+            )),
+            Bfd::Off => None,
+        };
+        peers.into_iter().filter_map(warning).collect()
     }
 
     pub(super) fn rejections(&self) -> Vec<String> {
@@ -104,6 +129,7 @@ impl FactsSide {
     async fn around(&self, observed: &watch::Receiver<Observed>) -> Around {
         let frames = self.snapshot().await.unwrap_or_default();
         let gossip = self.link.report().await;
+        let bgp_peers = self.bgp.report().await;
         let observed = observed.borrow();
         Around {
             uptime: self.started.elapsed(),
@@ -114,6 +140,27 @@ impl FactsSide {
             warnings: self.warnings(),
             frames,
             gossip,
+            bgp_peers,
         }
     }
+}
+
+/// A peer with a session to be, measured; labelled as MetalLB does (`spec/metallb.md` §6.10).
+fn bgp_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bgp)> {
+    let vrf = peer.vrf.clone().unwrap_or_else(|| "default".to_owned());
+    let measured = metrics::Bgp {
+        up: peer.up_seconds.is_some(),
+        announced_prefixes: u64::try_from(peer.announced).unwrap_or(u64::MAX),
+        opens_sent: peer.sent.opens,
+        opens_received: peer.received.opens,
+        notifications_sent: peer.sent.notifications,
+        updates_sent: peer.sent.updates,
+        updates_received: peer.received.updates,
+        keepalives_sent: peer.sent.keepalives,
+        keepalives_received: peer.received.keepalives,
+        route_refreshes_sent: peer.sent.route_refreshes,
+        total_sent: peer.sent.total,
+        total_received: peer.received.total,
+    };
+    Some(((peer.address.clone()?, vrf), measured))
 }

@@ -1,5 +1,6 @@
 //! Controller and speaker on the Kubernetes API: the same loop as on a directory.
 
+use super::bgp::Bgp;
 use super::membership::Link;
 use super::{FactsSide, Line, Signals, Wire, seed};
 use crate::cli::Listen;
@@ -105,10 +106,11 @@ async fn allocate(
         lb_class: args.lb_class,
         ignore_exclude_lb: false,
         membership: link.first(),
+        bgp: Bgp::Off.driver(),
     });
     let (line, _unobserved) = Line::unused();
     let source = Source::Kubernetes(Box::new(source));
-    let mut facts = FactsSide::new(core, source, &line, false, link);
+    let mut facts = FactsSide::new(core, source, &line, false, link, Bgp::Off);
     facts.run(signals, line.observed.clone(), asked).await
 }
 
@@ -148,6 +150,7 @@ pub(crate) async fn speaker(
         lb_class: args.common.lb_class,
         ignore_exclude_lb: args.ignore_exclude_lb,
         membership: link.first(),
+        bgp: Bgp::Off.driver(),
     });
     // Last of all that can fail: once it runs, it has to be stopped in order.
     let config = l2::Config {
@@ -156,7 +159,7 @@ pub(crate) async fn speaker(
         assign: false,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, None)?;
+    let (wire, wire_ended) = Wire::start(config, None, None)?;
     tracing::info!(%node, namespace, "started");
     let source = Kubernetes::open(
         &client,
@@ -168,7 +171,7 @@ pub(crate) async fn speaker(
         },
     );
     let source = Source::Kubernetes(Box::new(source));
-    let mut facts = FactsSide::new(core, source, &wire.line, false, link);
+    let mut facts = FactsSide::new(core, source, &wire.line, false, link, Bgp::Off);
     let result = tokio::select! {
         result = facts.run(signals, wire.line.observed.clone(), asked) => result,
         never = served => match never {},

@@ -1,0 +1,184 @@
+//! The BGP driver: one short loop that owns the connections to peers and feeds
+//! [`wire::Speaker`].
+//!
+//! The table comes whole and latest wins; what is seen of the sessions is asked for.
+
+mod connections;
+pub(crate) mod convert;
+mod local;
+mod peers;
+mod seen;
+
+use crate::report;
+use connections::{Connections, Event, LINGER};
+use convert::Table;
+use corten_host::netlink::{Link, LinkMonitor};
+use corten_host::tcp::Options;
+use corten_wire::bgp as wire;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long leaving may take: as long as closing does, and a little for the tasks to end.
+const LEAVE: Duration = LINGER.saturating_add(Duration::from_millis(100));
+
+/// How the driver is reached.
+pub(crate) struct Ports {
+    /// The desired table; `None` until something was decided.
+    pub(crate) table: watch::Receiver<Option<Arc<Table>>>,
+    /// Questions about sessions.
+    pub(crate) queries: mpsc::Receiver<oneshot::Sender<Vec<report::BgpPeer>>>,
+    /// Ends the driver when the other end goes, after it took leave of the peers.
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// Runs until `ports.stop`, and up to a second longer, while peers are told.
+///
+/// # Errors
+/// No netlink.
+pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
+    let mut monitor = LinkMonitor::new()?;
+    let mut driver = Driver::new(seed);
+    loop {
+        let deadline = driver.next();
+        tokio::select! {
+            _ = &mut ports.stop, if driver.leaving.is_none() => driver.leave(),
+            event = driver.connections.next(), if !driver.connections.is_empty() => {
+                if let Some((peer, id, event)) = event {
+                    driver.event(&peer, id, event);
+                }
+            }
+            () = until(deadline) => {}
+            links = monitor.next() => {
+                driver.links = Some(links?);
+                // What waits for a way may have one now.
+                driver.look = driver.look.map(|_| Instant::now());
+                driver.apply_first();
+            }
+            Ok(()) = ports.table.changed() => {
+                driver.table = ports.table.borrow_and_update().clone();
+                driver.apply();
+            }
+            Some(reply) = ports.queries.recv() => {
+                // Whoever asked may have gone; that's theirs.
+                let _gone = reply.send(driver.report());
+            }
+        }
+        driver.due();
+        if driver.has_left() {
+            return Ok(());
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Driver {
+    machine: wire::Speaker,
+    connections: Connections,
+    /// `None` until the first look.
+    links: Option<Vec<Link>>,
+    table: Option<Arc<Table>>,
+    /// How the connections to peers with a session are made.
+    targets: BTreeMap<Arc<str>, Options>,
+    /// Peers without a session, and why.
+    waiting: BTreeMap<Arc<str>, String>,
+    /// When to look again for ways to peers.
+    look: Option<Instant>,
+    /// What was said last of a peer's attempts.
+    said: BTreeMap<Arc<str>, String>,
+    /// When leaving ends at the latest, once it began.
+    leaving: Option<Instant>,
+}
+
+impl Driver {
+    fn new(seed: u64) -> Self {
+        Self {
+            machine: wire::Speaker::new(seed),
+            connections: Connections::default(),
+            links: None,
+            table: None,
+            targets: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            look: None,
+            said: BTreeMap::new(),
+            leaving: None,
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let deadlines = [self.machine.poll_timeout(), self.look, self.leaving];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn has_left(&self) -> bool {
+        let over = |at: Instant| at <= Instant::now() || self.connections.is_empty();
+        self.leaving.is_some_and(over)
+    }
+
+    fn event(&mut self, name: &Arc<str>, id: wire::ConnectionId, event: Event) {
+        let now = Instant::now();
+        let links = self.links.as_deref().unwrap_or_default();
+        // A peer that is gone has nothing left to be told.
+        let Some(peer) = self.machine.peer_mut(name) else {
+            return;
+        };
+        match event {
+            Event::Connected { local, peer: far } => {
+                peer.handle_connected(id, local::endpoints(links, local, far), now);
+            }
+            Event::Failed(why) => peer.handle_connect_failed(id, &why, now),
+            Event::Data(bytes) => peer.handle_bytes(id, &bytes, now),
+            Event::Sent(octets) => peer.handle_sent(id, octets, now),
+            Event::Closed(why) => peer.handle_closed(id, &why, now),
+        }
+    }
+
+    /// Does what is due, and what the machine asks for.
+    fn due(&mut self) {
+        let now = Instant::now();
+        if self.look.is_some_and(|at| at <= now) {
+            self.apply();
+        }
+        self.machine.handle_timeout(now);
+        while let Some((name, output)) = self.machine.poll_output() {
+            match output {
+                wire::Output::Connect { connection } => {
+                    // Without a target the peer is gone already.
+                    if let Some(target) = self.targets.get(&name) {
+                        self.connections.open(connection, name, target.clone());
+                    }
+                }
+                wire::Output::Send { connection, bytes } => {
+                    self.connections.write(connection, bytes);
+                }
+                wire::Output::Close { connection } => self.connections.close(connection),
+                wire::Output::Notice(notice) => self.say(&name, &notice),
+            }
+        }
+    }
+
+    /// Takes leave of every peer: for good, or for a restart where the peer is to keep the routes.
+    fn leave(&mut self) {
+        let now = Instant::now();
+        self.leaving = Some(now + LEAVE);
+        let names: Vec<_> = self.targets.keys().cloned().collect();
+        for name in names {
+            if let Some(peer) = self.machine.peer_mut(&name) {
+                let how = match peer.options().restart {
+                    wire::Restart::Keep { .. } => wire::Stop::Restart,
+                    wire::Restart::Helper | wire::Restart::Off => {
+                        wire::Stop::Shutdown("the load balancer of this node stops".to_owned())
+                    }
+                };
+                peer.handle_stop(&how, now);
+            }
+        }
+    }
+}

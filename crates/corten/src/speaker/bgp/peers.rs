@@ -1,0 +1,102 @@
+//! From the newest table to the peers the machine is to have.
+
+use super::convert::{Identifier, Plan, Session};
+use super::{Driver, local};
+use corten_host::tcp::{Options, source_of};
+use corten_wire::bgp as wire;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between looks for the way to a peer to which there is none.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Driver {
+    /// Applies a table that came before the links were known.
+    pub(super) fn apply_first(&mut self) {
+        if self.targets.is_empty() && self.waiting.is_empty() {
+            self.apply();
+        }
+    }
+
+    /// Brings the machine in line with the newest table, once the links are known.
+    pub(super) fn apply(&mut self) {
+        let (Some(table), Some(_), None) = (self.table.clone(), &self.links, self.leaving) else {
+            return;
+        };
+        let now = Instant::now();
+        let (mut wanted, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        (self.look, self.waiting) = (None, BTreeMap::new());
+        for (name, peer) in &table.peers {
+            let plan = match &peer.plan {
+                Plan::Speak(session) => {
+                    let options = self.options(name, session);
+                    self.look = self.look.or(options.is_err().then_some(now + LOOK));
+                    options.map(|options| (options, session.target.clone()))
+                }
+                Plan::Wait(why) => Err(why.clone()),
+            };
+            let name = Arc::clone(name);
+            match plan {
+                Ok((options, target)) => {
+                    wanted.insert(Arc::clone(&name), options);
+                    targets.insert(name, target);
+                }
+                Err(why) => {
+                    self.waiting.insert(name, why);
+                }
+            }
+        }
+        let moved = self.moved(&wanted, &targets);
+        self.targets = targets;
+        self.said.retain(|name, _| wanted.contains_key(name));
+        self.machine.handle_peers(&wanted, now);
+        for name in moved {
+            if let Some(peer) = self.machine.peer_mut(&name) {
+                peer.handle_reset("the settings of the connection changed", now);
+            }
+        }
+        let routes = table.peers.iter();
+        let routes = routes.map(|(name, peer)| (Arc::clone(name), Arc::clone(&peer.routes)));
+        self.machine.handle_tables(&routes.collect(), now);
+    }
+
+    /// What the machine is to know of a session.
+    fn options(&self, name: &Arc<str>, session: &Session) -> Result<wire::PeerOptions, String> {
+        let identifier = match session.identifier {
+            Identifier::Is(identifier) => identifier,
+            Identifier::Local { fallback } => {
+                // Once found it stays, whatever becomes of the way to the peer.
+                let known = self.targets.get(name) == Some(&session.target);
+                let peer = self
+                    .machine
+                    .peers()
+                    .find(|(other, _)| known && *other == name);
+                match peer {
+                    Some((_, peer)) => peer.options().identifier,
+                    None => {
+                        let links = self.links.as_deref().unwrap_or_default();
+                        let local = source_of(&session.target).map_err(|e| e.to_string())?;
+                        local::identifier(links, local, fallback)
+                    }
+                }
+            }
+        };
+        Ok(wire::PeerOptions {
+            identifier,
+            ..session.options.clone()
+        })
+    }
+
+    /// Peers whose connection has to be made anew, and that the machine sees no change of.
+    fn moved(
+        &self,
+        wanted: &BTreeMap<Arc<str>, wire::PeerOptions>,
+        targets: &BTreeMap<Arc<str>, Options>,
+    ) -> Vec<Arc<str>> {
+        let same = |name: &Arc<str>, peer: &wire::Peer| wanted.get(name) == Some(peer.options());
+        let peers = self.machine.peers().filter(|(name, peer)| same(name, peer));
+        let moved = peers.filter(|(name, _)| targets.get(*name) != self.targets.get(*name));
+        moved.map(|(name, _)| Arc::clone(name)).collect()
+    }
+}
