@@ -35,6 +35,7 @@ routers() {
   local missing=() policy=/usr/sbin/policy-rc.d made=
   have bird || missing+=(bird2)
   [ -x /usr/lib/frr/bfdd ] || missing+=(frr)
+  have gobgpd || missing+=(gobgpd)
   [ ${#missing[@]} = 0 ] && return
   if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
