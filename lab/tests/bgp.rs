@@ -13,6 +13,7 @@ use corten_lab::wait::wait_until;
 use corten_lab::world::Node;
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,10 @@ const TRIALS: &[Trial] = &[
     ("gobgp_hears_both_families", gobgp_hears_both_families),
     ("the_wrong_as_is_named", the_wrong_as_is_named),
     ("a_crash_is_noticed", a_crash_is_noticed),
+    (
+        "a_silent_peer_holds_nothing_up",
+        a_silent_peer_holds_nothing_up,
+    ),
 ];
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -401,6 +406,37 @@ fn the_wrong_as_is_named() -> Result<()> {
     all(&error, &["64513", "64999"])?;
     let up = "metallb_bgp_session_up{peer=\"192.0.2.2:179\",vrf=\"default\"} 0\n";
     all(&line.metrics()?, &[up])
+}
+
+fn a_silent_peer_holds_nothing_up() -> Result<()> {
+    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2";
+    let line = Line::new(peer, "")?;
+    let silent = object(
+        "v1beta2",
+        "BGPPeer",
+        "silent",
+        &format!("{peer}, peerPort: 1790"),
+    );
+    line.manifests.write("silent.yaml", &silent)?;
+    // The kernel takes the connection, and nobody ever reads from it.
+    let bind = || Ok(TcpListener::bind("192.0.2.2:1790")?);
+    let _listener = line.router.run(bind)?;
+    let frr = Frr::start(&line, "frr-silent", "neighbor 192.0.2.1 remote-as 64512")?;
+    let mut corten = line.start()?;
+    corten.wait_status("a peer that was sent an OPEN", |s| {
+        let peers = s.bgp_peers.iter();
+        let mut sent = peers.filter(|p| p.peer == "silent" && p.state == "OpenSent");
+        sent.next().map(|_| ())
+    })?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    let begin = Instant::now();
+    let end = corten.stop()?;
+    let took = begin.elapsed();
+    ensure!(end.success(), "{end}\n{}", corten.story());
+    ensure!(took < Duration::from_millis(1500), "{took:?}");
+    let told = |v: &Value| v["lastNotificationReason"] == "Cease/Administrative Shutdown";
+    frr.wait_neighbour("the farewell", told)?;
+    Ok(())
 }
 
 fn a_crash_is_noticed() -> Result<()> {
