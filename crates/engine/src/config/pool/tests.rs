@@ -74,6 +74,20 @@ fn what_an_allocation_is_rejected_for() {
             "addresses: [10.0.0.0/24], serviceAllocation: {namespaces: [x, w, x]}",
             &["spec.serviceAllocation.namespaces[2]: duplicate definition of namespace \"x\""],
         ),
+    ];
+    for (spec, expected) in rows {
+        check_problems(
+            &custom("IPAddressPool", "a", spec),
+            "IPAddressPool m/a",
+            expected,
+        );
+    }
+}
+
+/// The same for the selectors of those it is for.
+#[test]
+fn selectors_a_pool_is_rejected_for() {
+    let rows: &[(&str, &[&str])] = &[
         (
             "addresses: [10.0.0.0/24], serviceAllocation: {namespaceSelectors: [{matchLabels: {a: \
              b}}, {matchLabels: {a: b}}]}",
