@@ -38,7 +38,7 @@ fn assigned() -> Result<Site> {
 }
 
 /// Addresses on `lo` beside the usual, with what the kernel says about each.
-fn on_lo(ns: &Netns) -> Result<BTreeMap<IpAddr, Value>> {
+pub(crate) fn on_lo(ns: &Netns) -> Result<BTreeMap<IpAddr, Value>> {
     let text = ns.output("ip", &["-json", "addr", "show", "dev", "lo"])?;
     let links: Vec<Value> = serde_json::from_str(&text)?;
     let mut found = BTreeMap::new();

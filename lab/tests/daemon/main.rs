@@ -10,6 +10,7 @@ mod exhausting;
 mod filling;
 mod flooding;
 mod gossiping;
+mod healthy;
 mod ledgers;
 mod misusing;
 mod mixing;
@@ -28,6 +29,7 @@ const TRIALS: &[&[Trial]] = &[
     draining::TRIALS,
     gossiping::TRIALS,
     changing::TRIALS,
+    healthy::TRIALS,
     conflicting::TRIALS,
     ledgers::TRIALS,
     mixing::TRIALS,
