@@ -183,7 +183,6 @@ fn a_paused_owner_comes_back() -> Result<()> {
         instance.process().signal(Signal::SIGCONT)?;
     }
     site.wait_owners(0, &addresses, |o| o.values().all(|m| m.len() == 1))?;
-    site.allocator()?.process().signal(Signal::SIGHUP)?;
     site.write_service("later", Stack::V4, &[])?;
     site.wait_announced()
 }

@@ -16,6 +16,7 @@ mod misusing;
 mod mixing;
 mod owning;
 mod starting;
+mod supervising;
 
 use anyhow::{Context, Result};
 use corten_lab::site::{self, Site};
@@ -35,6 +36,7 @@ const TRIALS: &[&[Trial]] = &[
     mixing::TRIALS,
     assigning::TRIALS,
     starting::TRIALS,
+    supervising::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
     exhausting::TRIALS,

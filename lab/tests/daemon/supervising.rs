@@ -1,0 +1,182 @@
+//! What a service manager hears of `corten run`, and what it tells it by signals.
+
+use anyhow::{Context, Result, ensure};
+use corten_lab::corten::{Status, binary, run_arguments};
+use corten_lab::manifests::{Manifests, Stack, service, state_directory};
+use corten_lab::process::Process;
+use corten_lab::site::{DEADLINE, Site};
+use corten_lab::trial::Trial;
+use corten_lab::wait::wait_until;
+use corten_lab::world::Plan;
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+pub(crate) const TRIALS: &[Trial] = &[
+    (
+        "supervising::systemd_hears_every_state",
+        systemd_hears_every_state,
+    ),
+    (
+        "supervising::sighup_reads_what_nothing_tells_of",
+        sighup_reads_what_nothing_tells_of,
+    ),
+];
+
+/// The watchdog's period: silence for as long would have the manager end the process.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// The socket of a service manager.
+struct Manager {
+    socket: UnixDatagram,
+    dir: TempDir,
+}
+
+impl Manager {
+    fn new() -> Result<Self> {
+        let dir = state_directory("manager")?;
+        let socket = UnixDatagram::bind(dir.path().join("notify"))?;
+        Ok(Self { socket, dir })
+    }
+
+    /// What comes next; `None` if nothing does within `patience`.
+    fn hear(&self, patience: Duration) -> Result<Option<String>> {
+        self.socket.set_read_timeout(Some(patience))?;
+        let mut buffer = [0; 4096];
+        match self.socket.recv(&mut buffer) {
+            Ok(n) => {
+                let text = buffer.get(..n).unwrap_or_default();
+                Ok(Some(String::from_utf8_lossy(text).into_owned()))
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Waits for `wanted`, and gives what else but the watchdog was heard before.
+    fn wait(&self, wanted: &str, process: &Process) -> Result<Vec<String>> {
+        let mut before = Vec::new();
+        wait_until(wanted, DEADLINE, || {
+            let Some(heard) = self.hear(Duration::from_millis(50))? else {
+                return Ok(None);
+            };
+            if heard.lines().any(|line| line == wanted) {
+                return Ok(Some(()));
+            }
+            if heard != "WATCHDOG=1" {
+                before.push(heard);
+            }
+            Ok(None)
+        })
+        .with_context(|| format!("heard {before:?}; it logged {:?}", process.log()))?;
+        Ok(before)
+    }
+}
+
+/// State letter of a process in `/proc/PID/stat` (proc(5)).
+fn state(process: &Process) -> Result<Option<char>> {
+    let text = fs::read_to_string(format!("/proc/{}/stat", process.id()))?;
+    let after = text.rsplit(") ").next();
+    Ok(after.and_then(|rest| rest.chars().next()))
+}
+
+fn systemd_hears_every_state() -> Result<()> {
+    let site = Site::new(&Plan {
+        nodes: 1,
+        ..Plan::default()
+    })?;
+    let node = site.world.node(0)?;
+    let manager = Manager::new()?;
+    let state_dir = state_directory(&node.name)?;
+    let socket = manager.dir.path().join("notify");
+    let mut args = vec![
+        format!("NOTIFY_SOCKET={}", socket.display()),
+        format!("WATCHDOG_USEC={}", WATCHDOG.as_micros()),
+        binary()?.display().to_string(),
+    ];
+    args.extend(run_arguments(
+        &node.name,
+        site.manifests.path(),
+        state_dir.path(),
+    ));
+    args.push("--allocate".to_owned());
+    let mut process = node.ns.spawn("corten", "env", &args)?;
+
+    manager.wait("READY=1", &process)?;
+    manager.wait("WATCHDOG=1", &process)?;
+
+    // A process that hangs doesn't feed the watchdog.
+    process.signal(Signal::SIGSTOP)?;
+    wait_until("a stopped process", DEADLINE, || {
+        Ok((state(&process)? == Some('T')).then_some(()))
+    })?;
+    while manager.hear(Duration::from_millis(1))?.is_some() {}
+    let heard = manager.hear(WATCHDOG)?;
+    ensure!(heard.is_none(), "a stopped process said {heard:?}");
+    process.signal(Signal::SIGCONT)?;
+    manager.wait("WATCHDOG=1", &process)?;
+
+    // systemd takes READY=1 for the end of the reload; the time tells it which one.
+    process.signal(Signal::SIGHUP)?;
+    let heard = manager.wait("READY=1", &process)?;
+    let reload: Vec<_> = heard.iter().flat_map(|h| h.lines()).collect();
+    let [first, second] = reload[..] else {
+        anyhow::bail!("two lines tell of a reload: {reload:?}");
+    };
+    ensure!(first == "RELOADING=1", "{reload:?}");
+    let micros = second.strip_prefix("MONOTONIC_USEC=");
+    ensure!(
+        micros.is_some_and(|n| n.parse::<u64>().is_ok()),
+        "{reload:?}"
+    );
+
+    process.signal(Signal::SIGTERM)?;
+    manager.wait("STOPPING=1", &process)?;
+    let status = process.wait(DEADLINE)?;
+    ensure!(status.code() == Some(0), "{status}: {:?}", process.log());
+    Ok(())
+}
+
+/// A file written through a hard link elsewhere sends no event, and one whose times go on
+/// changing never looks the same twice, which is what polling waits for: SIGHUP reads it.
+fn sighup_reads_what_nothing_tells_of() -> Result<()> {
+    let mut site = Site::with_services(1)?;
+    let elsewhere = Manifests::new()?;
+    let text = |name: &str| service(name, Stack::V4, &[], &["node1", "node2", "node3"]);
+    elsewhere.write("more.yaml", &text("earlier"))?;
+    let link = elsewhere.path().join("more.yaml");
+    fs::hard_link(&link, site.manifests.path().join("more.yaml"))?;
+    let known = |status: Status, name: &str| {
+        let found = status.services.iter().any(|s| s.service == name);
+        found.then_some(())
+    };
+    // Read, so that no event of the link's own is still to come.
+    site.allocator()?
+        .wait_status("the Service in the file", |s| known(s, "default/earlier"))?;
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let restless = scope.spawn(|| -> Result<()> {
+            let file = File::options().append(true).open(&link)?;
+            while !done.load(Ordering::Relaxed) {
+                file.set_modified(SystemTime::now())?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Ok(())
+        });
+        let text = text("later");
+        let read = fs::write(&link, text).map_err(Into::into).and_then(|()| {
+            let allocator = site.allocator()?;
+            allocator.process().signal(Signal::SIGHUP)?;
+            allocator.wait_status("the new Service", |s| known(s, "default/later"))
+        });
+        done.store(true, Ordering::Relaxed);
+        let restless = restless.join();
+        ensure!(matches!(restless, Ok(Ok(()))), "{restless:?}");
+        read
+    })
+}
