@@ -1,5 +1,6 @@
 //! `corten run` on real links: one kernel, several hosts, nothing simulated.
 
+mod asking;
 mod assigning;
 mod changing;
 mod checking;
@@ -37,6 +38,7 @@ const TRIALS: &[&[Trial]] = &[
     assigning::TRIALS,
     starting::TRIALS,
     supervising::TRIALS,
+    asking::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
     exhausting::TRIALS,
