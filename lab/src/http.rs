@@ -104,12 +104,12 @@ impl Connection {
         })
     }
 
-    /// `GET /`, giving the body.
+    /// `GET` of a path, giving the body.
     ///
     /// # Errors
     /// If there is no answer, or another one than 200.
-    pub fn get(&mut self) -> Result<String> {
-        let ask = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+    pub fn get(&mut self, path: &str) -> Result<String> {
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
         self.reader
             .get_mut()
             .write_all(ask.as_bytes())
@@ -149,5 +149,13 @@ impl Connection {
 /// # Errors
 /// As those of [`Connection`].
 pub fn get(to: SocketAddr, timeout: Duration) -> Result<String> {
-    Connection::open(to, timeout)?.get()
+    page(to, "/", timeout)
+}
+
+/// The same for any path.
+///
+/// # Errors
+/// As those of [`Connection`].
+pub fn page(to: SocketAddr, path: &str, timeout: Duration) -> Result<String> {
+    Connection::open(to, timeout)?.get(path)
 }

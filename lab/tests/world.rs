@@ -117,7 +117,7 @@ fn a_connection_survives_its_entry() -> Result<()> {
             let mut connection = client.ns.run(|| Connection::open(to, DEADLINE))?;
             for n in [0, 1, 2] {
                 enter_by(client, ip, entry(n)?)?;
-                let body = connection.get()?;
+                let body = connection.get("/")?;
                 ensure!(body == format!("{ip} shop/web\n"), "{body}");
             }
             let prober = client.probe(&[ip], Duration::from_millis(1));

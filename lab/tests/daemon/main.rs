@@ -15,6 +15,7 @@ mod healthy;
 mod ledgers;
 mod misusing;
 mod mixing;
+mod measuring;
 mod owning;
 mod starting;
 mod supervising;
@@ -38,6 +39,7 @@ const TRIALS: &[&[Trial]] = &[
     assigning::TRIALS,
     starting::TRIALS,
     supervising::TRIALS,
+    measuring::TRIALS,
     asking::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
