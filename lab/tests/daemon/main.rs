@@ -19,6 +19,7 @@ mod measuring;
 mod owning;
 mod starting;
 mod supervising;
+mod telling;
 
 use anyhow::{Context, Result};
 use corten_lab::site::{self, Site};
@@ -41,6 +42,7 @@ const TRIALS: &[&[Trial]] = &[
     supervising::TRIALS,
     measuring::TRIALS,
     asking::TRIALS,
+    telling::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
     exhausting::TRIALS,
