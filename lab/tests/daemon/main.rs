@@ -6,6 +6,7 @@ mod changing;
 mod checking;
 mod conflicting;
 mod crashing;
+mod demonstrating;
 mod draining;
 mod exhausting;
 mod filling;
@@ -43,6 +44,7 @@ const TRIALS: &[&[Trial]] = &[
     measuring::TRIALS,
     asking::TRIALS,
     telling::TRIALS,
+    demonstrating::TRIALS,
     crashing::TRIALS,
     filling::TRIALS,
     exhausting::TRIALS,
