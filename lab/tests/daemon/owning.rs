@@ -31,8 +31,8 @@ pub(crate) const TRIALS: &[Trial] = &[
         snooping_switches_pass_questions,
     ),
     (
-        "owning::sigterm_answers_until_the_end",
-        sigterm_answers_until_the_end,
+        "owning::sigterm_leaves_addresses_unowned",
+        sigterm_leaves_addresses_unowned,
     ),
 ];
 
@@ -156,8 +156,8 @@ fn snooping_switches_pass_questions() -> Result<()> {
     Ok(())
 }
 
-/// Leaving, a node answers until it has gone; nothing else takes over, membership being off.
-fn sigterm_answers_until_the_end() -> Result<()> {
+/// Once a node has left nobody answers: nothing takes over, membership being off.
+fn sigterm_leaves_addresses_unowned() -> Result<()> {
     let mut site = Site::with_services(3)?;
     let addresses = site.addresses()?;
     for instance in &mut site.instances {
