@@ -4,23 +4,10 @@ use crate::event::manifest::{apply, check_problems, custom, facts, listed, probl
 use crate::facts::{Facts, Origin};
 use crate::rejection::ObjectRef;
 
-/// A spec, and what is wrong with it.
-type Row<'a> = (&'a str, &'a [&'a str]);
-
-fn check(rows: &[Row<'_>]) {
-    for (spec, expected) in rows {
-        check_problems(
-            &custom("IPAddressPool", "a", spec),
-            "IPAddressPool m/a",
-            expected,
-        );
-    }
-}
-
-/// Every rule the addresses of a pool must obey by themselves.
+/// Every rule a pool must obey by itself: the spec and what is wrong with it.
 #[test]
-fn what_addresses_are_rejected_for() {
-    check(&[
+fn what_a_pool_is_rejected_for() {
+    let rows: &[(&str, &[&str])] = &[
         (
             "addresses: [10.0.0.0/24, 10.0.1.9-10.0.1.77, 'fd00::/64']",
             &[],
@@ -63,13 +50,6 @@ fn what_addresses_are_rejected_for() {
                CIDR 10.0.0.0/24 of pool \"a\"",
             ],
         ),
-    ]);
-}
-
-/// Every rule its allocation must obey.
-#[test]
-fn what_an_allocation_is_rejected_for() {
-    check(&[
         (
             "addresses: [10.0.0.0/24], serviceAllocation: {namespaces: [x, w, x]}",
             &["spec.serviceAllocation.namespaces[2]: duplicate definition of namespace \"x\""],
@@ -120,7 +100,14 @@ fn selectors_a_pool_is_rejected_for() {
                label key",
             ],
         ),
-    ]);
+    ];
+    for (spec, expected) in rows {
+        check_problems(
+            &custom("IPAddressPool", "a", spec),
+            "IPAddressPool m/a",
+            expected,
+        );
+    }
 }
 
 #[test]
