@@ -184,7 +184,8 @@ fn flags(page: &str) -> Vec<Flag> {
             .split_whitespace()
             .map(|word| word.trim_end_matches(','))
             .take_while(|word| word.starts_with('-'))
-            .map(str::to_owned)
+            // `--flag[=<VALUE>]` is a flag that need not have a value.
+            .map(|word| word.split("[=").next().unwrap_or(word).to_owned())
             .collect(),
         environment: within(text, "[env: ", '='),
         default: within(text, "[default: ", ']'),
