@@ -10,7 +10,7 @@ use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use nix::libc::linger;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +22,13 @@ pub(crate) const TRIALS: &[Trial] = &[(
     hostile_servers_hold_up_nobody,
 )];
 
-/// How often, and how long, everything is tried. A healthy one may be late once or twice beside so
-/// many that do their worst.
-const TIMES: &str = "interval: 100ms, timeout: 250ms, rise: 1, fall: 3";
+/// How often everything is tried, and how long: what is healthy has time enough even where hardly
+/// any processor is left beside so many that do their worst.
+fn times(healthy: bool) -> String {
+    let timeout = if healthy { "2s" } else { "250ms" };
+    format!("interval: 100ms, timeout: {timeout}, rise: 1, fall: 3")
+}
+
 /// From one try of the good server to the next, at most: ten intervals on a busy machine.
 const GAP: Duration = Duration::from_secs(1);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
@@ -44,6 +48,8 @@ const HOSTILE: &[(&str, bool, Answer)] = &[
         }
     }),
     ("endless-body", true, |s| {
+        // One that answers before it was asked is as likely to be refused as to be heard.
+        asked(s)?;
         s.write_all(OK)?;
         endless(s, b"\r\n", &[b'x'; 65536])
     }),
@@ -73,6 +79,14 @@ const COMMANDS: &[(&str, bool, &str)] = &[
     ("leaves", true, "sleep MARK & exit 0"),
     ("deaf", false, "trap \"\" TERM HUP INT; sleep MARK"),
 ];
+
+/// Waits for the beginning of a request; an end without one is an error.
+fn asked(stream: &mut TcpStream) -> std::io::Result<()> {
+    match stream.read(&mut [0; 1024])? {
+        0 => Err(ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
 
 fn endless(stream: &mut TcpStream, first: &[u8], then: &[u8]) -> std::io::Result<()> {
     stream.write_all(first)?;
@@ -154,27 +168,26 @@ impl Checked {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(now);
-            if stream.read(&mut [0; 1024])? > 0 {
-                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
-            }
-            Ok(())
+            asked(stream)?;
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
         })?;
-        let http = |port: u16| format!("{{http: {{port: {port}}}, {TIMES}}}");
+        let http = |port: u16, healthy| format!("{{http: {{port: {port}}}, {}}}", times(healthy));
         let mut all = Self {
-            checks: vec![("good", http(good.port))],
+            checks: vec![("good", http(good.port, true))],
             wanted: vec![("good", true)],
             tries,
             _servers: vec![good],
         };
         for (name, healthy, answer) in HOSTILE {
             let server = Server::start(ns, *answer)?;
-            all.checks.push((name, http(server.port)));
+            all.checks.push((name, http(server.port, *healthy)));
             all.wanted.push((name, *healthy));
             all._servers.push(server);
         }
         for (name, healthy, script) in COMMANDS {
             let script = script.replace("MARK", &mark());
-            let check = format!("{{exec: {{command: [sh, -c, '{script}']}}, {TIMES}}}");
+            let times = times(*healthy);
+            let check = format!("{{exec: {{command: [sh, -c, '{script}']}}, {times}}}");
             all.checks.push((name, check));
             all.wanted.push((name, *healthy));
         }
