@@ -13,7 +13,7 @@ help: ## list the targets
 test: lint ## every check and every test
 	@lab/setup.sh net routers memberlist cluster
 	$(CARGO) build --locked --package corten
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 demo: ## three nodes, two LANs, a dozen Services: watch them work
 	@lab/setup.sh net
