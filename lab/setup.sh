@@ -55,9 +55,13 @@ deny() {
 
 # The static target, where the toolchain can have it; the benches say which target they ran.
 musl() {
-  rustup target list --installed 2>/dev/null | grep -qx x86_64-unknown-linux-musl && return
-  rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 ||
+  if ! rustup target list --installed 2>/dev/null | grep -qx x86_64-unknown-linux-musl &&
+    ! rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1; then
     echo "no musl target to be had here: the benches run on the host's libc" >&2
+    return
+  fi
+  # Cryptography of TLS is in C and assembler.
+  have x86_64-linux-musl-gcc || apt_install musl-tools
 }
 
 # Members of the real gossip library, in the version MetalLB runs and in the newest.
