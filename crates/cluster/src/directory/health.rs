@@ -15,9 +15,9 @@ use corten_api::health::HealthCheck;
 use corten_api::names;
 use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::{Kind, ObjectRef, Rejection, Subject};
-use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use probe::Fault;
 use published::Published;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use streak::Streak;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Most checks that run at once; others wait for their turn.
+/// Most checks of a kind that run at once, the steady ones and the doubtful ones; others wait.
 const MAX_RUNNING: usize = 32;
 
 /// The health checks of this node.
@@ -35,7 +35,10 @@ pub(crate) struct Health {
     node: NodeName,
     services: BTreeMap<ServiceKey, Checked>,
     tries: FuturesUnordered<LocalBoxFuture<'static, Tried>>,
-    turns: Rc<Semaphore>,
+    /// The turns of what succeeded when last tried.
+    steady: Rc<Semaphore>,
+    /// The turns of everything else: however many hang, they only wait for each other.
+    doubtful: Rc<Semaphore>,
     generation: u64,
     published: Published,
 }
@@ -92,7 +95,8 @@ impl Health {
             node: node.clone(),
             services: BTreeMap::new(),
             tries: FuturesUnordered::new(),
-            turns: Rc::new(Semaphore::new(MAX_RUNNING)),
+            steady: Rc::new(Semaphore::new(MAX_RUNNING)),
+            doubtful: Rc::new(Semaphore::new(MAX_RUNNING)),
             generation: 0,
             published: Published::new(manifests, node),
         }
@@ -141,15 +145,22 @@ impl Health {
                 checked.error = None;
                 checked.check = Some(Rc::clone(&check));
                 let (service, generation) = (service.clone(), self.generation);
-                self.plan(service, generation, check, Instant::now());
+                let turns = Rc::clone(&self.doubtful);
+                self.plan(service, generation, check, Instant::now(), turns);
             }
             // The check before it goes on.
             Err(error) => checked.error = Some(error.to_string()),
         }
     }
 
-    fn plan(&self, service: ServiceKey, generation: u64, check: Rc<HealthCheck>, at: Instant) {
-        let turns = Rc::clone(&self.turns);
+    fn plan(
+        &self,
+        service: ServiceKey,
+        generation: u64,
+        check: Rc<HealthCheck>,
+        at: Instant,
+        turns: Rc<Semaphore>,
+    ) {
         self.tries.push(Box::pin(async move {
             tokio::time::sleep_until(at).await;
             // Never closed, so there is always a turn.
@@ -171,7 +182,12 @@ impl Health {
             let Some(tried) = self.tries.next().await else {
                 return std::future::pending().await;
             };
-            if self.count(tried) {
+            let mut changed = self.count(tried);
+            // All there is by now is published, and decided on, at once.
+            while let Some(Some(tried)) = self.tries.next().now_or_never() {
+                changed |= self.count(tried);
+            }
+            if changed {
                 self.publish();
                 return;
             }
@@ -197,7 +213,11 @@ impl Health {
         }
         let changed = checked.judge(&service, &check, &result);
         let next = started + check.interval;
-        self.plan(service, generation, check, next);
+        let turns = match result {
+            Ok(()) => Rc::clone(&self.steady),
+            Err(_) => Rc::clone(&self.doubtful),
+        };
+        self.plan(service, generation, check, next, turns);
         changed
     }
 
