@@ -135,7 +135,7 @@ impl Signals {
 struct Line {
     table: watch::Sender<Option<Arc<Table>>>,
     observed: watch::Receiver<Observed>,
-    queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+    queries: mpsc::Sender<l2::Query>,
 }
 
 impl Line {
@@ -252,7 +252,7 @@ pub(crate) struct FactsSide {
     pub(crate) core: Core,
     source: Source,
     table: watch::Sender<Option<Arc<Table>>>,
-    wire_queries: mpsc::Sender<oneshot::Sender<l2::Snapshot>>,
+    wire_queries: mpsc::Sender<l2::Query>,
     started: Instant,
     /// Whether won addresses are put on `lo`.
     assign: bool,
@@ -332,7 +332,7 @@ impl FactsSide {
                 () = status_due => self.write_status(),
                 () = alive.tick() => {
                     // Alive means both threads: the wire has to answer first.
-                    if !self.core.role.announces() || self.snapshot().await.is_some() {
+                    if !self.core.role.announces() || self.ask(l2::Query::Alive).await.is_some() {
                         notifier.alive();
                     }
                 }
@@ -416,9 +416,13 @@ impl FactsSide {
 
     /// The wire's counters; `None` if the wire thread doesn't answer.
     pub(crate) async fn snapshot(&self) -> Option<l2::Snapshot> {
+        self.ask(l2::Query::Frames).await
+    }
+
+    async fn ask<T>(&self, query: fn(oneshot::Sender<T>) -> l2::Query) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         let ask = async {
-            self.wire_queries.send(reply).await.ok()?;
+            self.wire_queries.send(query(reply)).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(Duration::from_secs(2), ask)

@@ -39,8 +39,8 @@ pub(crate) struct Ports {
     pub(crate) table: watch::Receiver<Option<Arc<wire::Table>>>,
     /// What was observed.
     pub(crate) observed: watch::Sender<Observed>,
-    /// Questions about frames.
-    pub(crate) queries: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+    /// What is asked of it.
+    pub(crate) queries: mpsc::Receiver<Query>,
     /// Ends the driver when the other end goes.
     pub(crate) stop: oneshot::Receiver<()>,
 }
@@ -54,6 +54,14 @@ pub(crate) struct Observed {
     pub(crate) interfaces: Vec<report::Interface>,
     /// Strangers answering now.
     pub(crate) conflicts: BTreeSet<Conflict>,
+}
+
+/// What can be asked of the driver.
+pub(crate) enum Query {
+    /// Whether its loop turns.
+    Alive(oneshot::Sender<()>),
+    /// Its counters.
+    Frames(oneshot::Sender<Snapshot>),
 }
 
 /// Counters, for whoever asks.
@@ -95,10 +103,7 @@ pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()
                 let table = ports.table.borrow_and_update().clone();
                 driver.table(table);
             }
-            Some(reply) = ports.queries.recv() => {
-                // Whoever asked may have gone; that's theirs.
-                let _gone = reply.send(driver.snapshot());
-            }
+            Some(query) = ports.queries.recv() => driver.answer(query),
             _ = renewal.tick(), if driver.assigned.is_on() => driver.renew(),
         }
         driver.due();
@@ -234,6 +239,14 @@ impl Driver {
             }
             changed
         });
+    }
+
+    fn answer(&mut self, query: Query) {
+        // Whoever asked may have gone; that's theirs.
+        let _gone = match query {
+            Query::Alive(reply) => reply.send(()).is_err(),
+            Query::Frames(reply) => reply.send(self.snapshot()).is_err(),
+        };
     }
 
     fn snapshot(&mut self) -> Snapshot {
