@@ -90,11 +90,15 @@ fn small() -> Result<Site> {
         lans: vec!["red".to_owned()],
         prefixes: vec!["198.18.0.0/15".to_owned(), "2001:db8:1::/64".to_owned()],
     })?;
-    let config = manifests::namespace("default")
-        + &manifests::pool("both", &["198.18.0.0/15", "2001:db8:1::/64"])
-        + &manifests::advertisement("everything", &[], &[]);
-    site.manifests.write("config.yaml", &config)?;
+    site.manifests.write("config.yaml", &config(&[]))?;
     Ok(site)
+}
+
+/// The configuration of [`small`], announcing on these interfaces, or on all.
+fn config(interfaces: &[&str]) -> String {
+    manifests::namespace("default")
+        + &manifests::pool("both", &["198.18.0.0/15", "2001:db8:1::/64"])
+        + &manifests::advertisement("everything", &[], interfaces)
 }
 
 fn write_services(site: &Site, count: usize, stack: Stack) -> Result<()> {
@@ -271,18 +275,23 @@ fn latency(tell: &mut Teller) -> Result<bool> {
         took.as_millis()
     ));
     tell.say(format!(
-        "the storm wrote {changes} changes of the pools, each touching every Service"
+        "the storm wrote {changes} changes of the configuration, each touching every Service and its table entry"
     ));
     Ok(met)
 }
 
-/// Adds and removes a pool without pause, so that every Service is looked at again and again.
+/// Adds and removes a pool, and names the interface or leaves it open, without pause: every Service
+/// is looked at again and again, and every entry of the table is another one each time.
 fn storm(site: &Site, stop: &AtomicBool) -> Result<usize> {
+    let nic = site.world.node(0)?.nics.first().context("a NIC")?;
     let extra = manifests::pool("extra", &["203.0.113.0/24"]);
+    let texts = [config(&[&nic.interface]) + &extra, config(&[])];
     let mut changes = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let text = if changes % 2 == 0 { extra.as_str() } else { "" };
-        site.manifests.write("extra.yaml", text)?;
+    for text in texts.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        site.manifests.write("config.yaml", text)?;
         changes += 1;
         // Faster than a change is followed (100 ms), slower than the disk.
         std::thread::sleep(Duration::from_millis(20));
