@@ -29,6 +29,9 @@ fn times(healthy: bool) -> String {
     format!("interval: 100ms, timeout: {timeout}, rise: 1, fall: 3")
 }
 
+/// More than are tried at once, and how long each of them waits for an answer.
+const HANGING: usize = 40;
+const HANGING_TIMES: &str = "interval: 100ms, timeout: 4s";
 /// From one try of the good server to the next, at most: ten intervals on a busy machine.
 const GAP: Duration = Duration::from_secs(1);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
@@ -152,8 +155,8 @@ fn tries(tries: &Tries) -> Vec<Instant> {
 
 /// Everything checked, by the name of its Service.
 struct Checked {
-    checks: Vec<(&'static str, String)>,
-    wanted: Vec<(&'static str, bool)>,
+    checks: Vec<(String, String)>,
+    wanted: Vec<(String, bool)>,
     tries: Tries,
     _servers: Vec<Server>,
 }
@@ -171,27 +174,45 @@ impl Checked {
             asked(stream)?;
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
         })?;
-        let http = |port: u16, healthy| format!("{{http: {{port: {port}}}, {}}}", times(healthy));
-        let mut all = Self {
-            checks: vec![("good", http(good.port, true))],
-            wanted: vec![("good", true)],
-            tries,
-            _servers: vec![good],
+        let kind = |kind: &str, port: u16, healthy: bool| {
+            format!("{{{kind}: {{port: {port}}}, {}}}", times(healthy))
         };
+        let mut all = Self {
+            checks: Vec::new(),
+            wanted: Vec::new(),
+            tries,
+            _servers: Vec::new(),
+        };
+        all.add("good", kind("http", good.port, true), true);
         for (name, healthy, answer) in HOSTILE {
             let server = Server::start(ns, *answer)?;
-            all.checks.push((name, http(server.port, *healthy)));
-            all.wanted.push((name, *healthy));
+            all.add(name, kind("http", server.port, *healthy), *healthy);
+            if *name == "silent" {
+                all.add("mute", kind("tcp", server.port, true), true);
+                let hanging = format!("{{http: {{port: {}}}, {HANGING_TIMES}}}", server.port);
+                for i in 0..HANGING {
+                    all.add(&format!("hanging{i}"), hanging.clone(), false);
+                }
+            }
             all._servers.push(server);
         }
+        let gone = Server::start(ns, |_| Ok(()))?;
+        let port = gone.port;
+        drop(gone);
+        all.add("refusing", kind("tcp", port, false), false);
         for (name, healthy, script) in COMMANDS {
             let script = script.replace("MARK", &mark());
             let times = times(*healthy);
             let check = format!("{{exec: {{command: [sh, -c, '{script}']}}, {times}}}");
-            all.checks.push((name, check));
-            all.wanted.push((name, *healthy));
+            all.add(name, check, *healthy);
         }
+        all._servers.push(good);
         Ok(all)
+    }
+
+    fn add(&mut self, name: &str, check: String, healthy: bool) {
+        self.checks.push((name.to_owned(), check));
+        self.wanted.push((name.to_owned(), healthy));
     }
 
     /// Whether exactly what is healthy is announced.

@@ -71,6 +71,12 @@ impl Checked {
             servers,
         };
         ensure!(checked.addresses.len() == 2, "{:?}", checked.addresses);
+        // Whoever was healthy first had the addresses until now, and hands them over.
+        let status = checked.site.instances.first().context("none")?.status()?;
+        let service = status.services.first().context("no Service")?;
+        let winner = service.winner.as_deref().context("no winner")?;
+        checked.wait_one_of(&BTreeSet::from([winner]))?;
+        checked.sniffers.iter().for_each(Sniffer::forget);
         Ok(checked)
     }
 

@@ -1,13 +1,13 @@
 //! What a service manager hears of `corten run`, and what it tells it by signals.
 
 use anyhow::{Context, Result, ensure};
-use corten_lab::corten::{Status, binary, run_arguments};
+use corten_lab::corten::{Corten, Status, binary, run_arguments};
 use corten_lab::manifests::{Manifests, Stack, service, state_directory};
 use corten_lab::process::Process;
-use corten_lab::site::{DEADLINE, Site};
+use corten_lab::site::{self, DEADLINE, Site, member_addresses, member_flags};
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
-use corten_lab::world::Plan;
+use corten_lab::world::{Node, Plan};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -21,6 +21,7 @@ pub(crate) const TRIALS: &[Trial] = &[
         "supervising::systemd_hears_every_state",
         systemd_hears_every_state,
     ),
+    ("supervising::answering_ends_last", answering_ends_last),
     (
         "supervising::sighup_reads_what_nothing_tells_of",
         sighup_reads_what_nothing_tells_of,
@@ -77,6 +78,37 @@ impl Manager {
     }
 }
 
+/// `corten run --allocate`, as the manager would start it.
+fn supervised(site: &Site, node: &Node, manager: &Manager, options: &[String]) -> Result<Managed> {
+    let state = state_directory(&node.name)?;
+    let mut args = vec![
+        format!(
+            "NOTIFY_SOCKET={}",
+            manager.dir.path().join("notify").display()
+        ),
+        format!("WATCHDOG_USEC={}", WATCHDOG.as_micros()),
+        binary()?.display().to_string(),
+    ];
+    args.extend(run_arguments(
+        &node.name,
+        site.manifests.path(),
+        state.path(),
+    ));
+    args.push("--allocate".to_owned());
+    args.extend_from_slice(options);
+    let process = node.ns.spawn("corten", "env", &args)?;
+    Ok(Managed {
+        process,
+        _state: state,
+    })
+}
+
+/// A process and the directory it keeps its state in.
+struct Managed {
+    process: Process,
+    _state: TempDir,
+}
+
 /// State letter of a process in `/proc/PID/stat` (proc(5)).
 fn state(process: &Process) -> Result<Option<char>> {
     let text = fs::read_to_string(format!("/proc/{}/stat", process.id()))?;
@@ -91,38 +123,26 @@ fn systemd_hears_every_state() -> Result<()> {
     })?;
     let node = site.world.node(0)?;
     let manager = Manager::new()?;
-    let state_dir = state_directory(&node.name)?;
-    let socket = manager.dir.path().join("notify");
-    let mut args = vec![
-        format!("NOTIFY_SOCKET={}", socket.display()),
-        format!("WATCHDOG_USEC={}", WATCHDOG.as_micros()),
-        binary()?.display().to_string(),
-    ];
-    args.extend(run_arguments(
-        &node.name,
-        site.manifests.path(),
-        state_dir.path(),
-    ));
-    args.push("--allocate".to_owned());
-    let mut process = node.ns.spawn("corten", "env", &args)?;
+    let mut managed = supervised(&site, node, &manager, &[])?;
+    let process = &mut managed.process;
 
-    manager.wait("READY=1", &process)?;
-    manager.wait("WATCHDOG=1", &process)?;
+    manager.wait("READY=1", process)?;
+    manager.wait("WATCHDOG=1", process)?;
 
     // A process that hangs doesn't feed the watchdog.
     process.signal(Signal::SIGSTOP)?;
     wait_until("a stopped process", DEADLINE, || {
-        Ok((state(&process)? == Some('T')).then_some(()))
+        Ok((state(process)? == Some('T')).then_some(()))
     })?;
     while manager.hear(Duration::from_millis(1))?.is_some() {}
     let heard = manager.hear(WATCHDOG)?;
     ensure!(heard.is_none(), "a stopped process said {heard:?}");
     process.signal(Signal::SIGCONT)?;
-    manager.wait("WATCHDOG=1", &process)?;
+    manager.wait("WATCHDOG=1", process)?;
 
     // systemd takes READY=1 for the end of the reload; the time tells it which one.
     process.signal(Signal::SIGHUP)?;
-    let heard = manager.wait("READY=1", &process)?;
+    let heard = manager.wait("READY=1", process)?;
     let reload: Vec<_> = heard.iter().flat_map(|h| h.lines()).collect();
     let [first, second] = reload[..] else {
         anyhow::bail!("two lines tell of a reload: {reload:?}");
@@ -135,9 +155,69 @@ fn systemd_hears_every_state() -> Result<()> {
     );
 
     process.signal(Signal::SIGTERM)?;
-    manager.wait("STOPPING=1", &process)?;
+    manager.wait("STOPPING=1", process)?;
     let status = process.wait(DEADLINE)?;
     ensure!(status.code() == Some(0), "{status}: {:?}", process.log());
+    Ok(())
+}
+
+/// Rumours are sent this often, so that who leaves takes all the time it may.
+const LASTING: &str = r#"{"TCPTimeout": "10s", "PushPullInterval": "30s", "ProbeInterval": "1s",
+    "ProbeTimeout": "500ms", "GossipInterval": "200ms", "GossipToTheDeadTime": "30s",
+    "QueueCheckInterval": "30s", "RetransmitMult": 100}"#;
+
+/// While the others are still being told, an address is answered for unless its successor speaks,
+/// which this one never does.
+fn answering_ends_last() -> Result<()> {
+    let site = Site::new(&Plan {
+        nodes: 2,
+        ..Plan::default()
+    })?;
+    site.manifests.write("config.yaml", &site::basics())?;
+    for i in 0..8 {
+        site.write_service(&format!("web{i}"), Stack::V4, &[])?;
+    }
+    let manager = Manager::new()?;
+    let tuning = manager.dir.path().join("gossip.json");
+    fs::write(&tuning, LASTING)?;
+    let (node, other) = (site.world.node(0)?, site.world.node(1)?);
+    let all = member_addresses(&site.world);
+    let flags = |node: &Node| {
+        let mut flags = member_flags(node, &all);
+        flags.extend(["--gossip-config".to_owned(), tuning.display().to_string()]);
+        flags.extend(["--gossip-detector".to_owned(), "off".to_owned()]);
+        flags
+    };
+    let mut managed = supervised(&site, node, &manager, &flags(node))?;
+    let process = &mut managed.process;
+    let flags = flags(other);
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let mut fellow = Corten::start(other, site.manifests.path(), &flags)?;
+    let address = fellow.wait_status("an address of the other member's", |s| {
+        let both = s.alive() == ["node1", "node2"];
+        let mut theirs = s
+            .services
+            .iter()
+            .filter(|s| s.winner.as_deref() == Some("node1"));
+        let first = theirs.next().filter(|_| both && s.services.len() == 8)?;
+        first.addresses.first().copied()
+    })?;
+    let client = site.world.client(0)?;
+    let socket = client.socket()?;
+    let ask = || client.time_answer(&socket, address, Duration::from_millis(20));
+    wait_until("an answer", DEADLINE, ask)?;
+
+    fellow.process().signal(Signal::SIGSTOP)?;
+    process.signal(Signal::SIGTERM)?;
+    manager.wait("STOPPING=1", process)?;
+    let mut answers = 0;
+    let status = wait_until("the end", DEADLINE, || {
+        answers += usize::from(ask()?.is_some());
+        process.ended()
+    })?;
+    ensure!(status.success(), "{status}: {:?}", process.log());
+    ensure!(answers > 0, "no answer while leaving: {:?}", process.log());
+    ensure!(ask()?.is_none(), "an answer after the end");
     Ok(())
 }
 
