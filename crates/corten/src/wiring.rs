@@ -8,6 +8,7 @@ mod answers;
 mod bgp;
 mod kubernetes;
 mod membership;
+mod rest;
 mod told;
 
 pub(crate) use kubernetes::{controller, speaker};
@@ -31,6 +32,7 @@ use corten_host::notify::{Notifier, Watchdog};
 use corten_wire::l2::Table;
 use futures_util::future::Either;
 use membership::Link;
+use rest::Rest;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -296,6 +298,7 @@ impl FactsSide {
     ) -> anyhow::Result<()> {
         let notifier = Notifier::from_environment()?;
         let mut alive = AliveTimer::new(notifier.watchdog());
+        let mut rest = Rest::new();
         let mut said_ready = false;
         loop {
             let status_due = self.status.due();
@@ -330,6 +333,7 @@ impl FactsSide {
                     tracing::info!(signal, "leaving: others are told, answering ends with theirs");
                 }
                 () = status_due => self.write_status(),
+                () = rest.turn() => {}
                 () = alive.tick() => {
                     // Alive means both threads: the wire has to answer first.
                     if !self.core.role.announces() || self.ask(l2::Query::Alive).await.is_some() {

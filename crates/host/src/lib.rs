@@ -8,6 +8,7 @@ pub mod assign;
 pub mod caps;
 pub mod gossip;
 pub mod groups;
+pub mod memory;
 pub mod netlink;
 pub mod notify;
 pub mod packet;

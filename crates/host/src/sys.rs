@@ -11,12 +11,15 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::with_exposed_provenance_mut;
 use std::time::Duration;
 
 use libc::{c_int, c_void, sockaddr, sockaddr_ll, sockaddr_nl, socklen_t, tpacket_stats};
 use socket2::{SockAddr, Socket};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::memory::Program;
 
 /// Turns the `-1` of a system call into the error in `errno`.
 fn check(result: c_int) -> io::Result<()> {
@@ -291,4 +294,21 @@ pub(crate) fn monotonic() -> Duration {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_nanos(now.tv_nsec.unsigned_abs())
+}
+
+/// Lets go of a program's pages; each comes back from its file when it is used.
+pub(crate) fn forget(program: &Program) -> io::Result<()> {
+    for range in program.ranges() {
+        // SAFETY: `Program` lists private mappings of files that can't be written and have no
+        // page that differs from the file; and nothing here unmaps or unprotects a part of the
+        // program, so that they are the same mappings still.
+        check(unsafe {
+            libc::madvise(
+                with_exposed_provenance_mut(range.start),
+                range.end - range.start,
+                libc::MADV_DONTNEED,
+            )
+        })?;
+    }
+    Ok(())
 }
