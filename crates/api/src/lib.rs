@@ -21,6 +21,7 @@ pub mod health;
 pub mod l2;
 pub mod names;
 pub mod pool;
+pub mod secret;
 pub mod status;
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};

@@ -30,6 +30,8 @@ pub enum Object {
     BFDProfile(Box<api::bfd::BFDProfile>),
     /// A Community.
     Community(Box<api::bgp::Community>),
+    /// A Secret.
+    Secret(Box<api::secret::Secret>),
 }
 
 impl Object {
@@ -57,6 +59,7 @@ impl Object {
             Self::BGPPeer(o) => custom(Kind::BGPPeer, &o.metadata),
             Self::BFDProfile(o) => custom(Kind::BFDProfile, &o.metadata),
             Self::Community(o) => custom(Kind::Community, &o.metadata),
+            Self::Secret(o) => core(Kind::Secret, &o.metadata),
         }
     }
 }

@@ -147,6 +147,7 @@ fn shown_object(object: &Object) -> String {
         | Object::BGPAdvertisement(_)
         | Object::BGPPeer(_)
         | Object::BFDProfile(_)
-        | Object::Community(_) => format!("{object:?}"),
+        | Object::Community(_)
+        | Object::Secret(_) => format!("{object:?}"),
     }
 }

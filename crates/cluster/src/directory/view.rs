@@ -176,7 +176,7 @@ impl Kept {
             Kind::BGPPeer => decode(json, Object::BGPPeer),
             Kind::BFDProfile => decode(json, Object::BFDProfile),
             Kind::Community => decode(json, Object::Community),
-            Kind::Secret => None,
+            Kind::Secret => decode(json, Object::Secret),
         }
     }
 }
@@ -205,6 +205,7 @@ fn encode(object: &Object) -> String {
         Object::BGPPeer(o) => serde_json::to_string(o),
         Object::BFDProfile(o) => serde_json::to_string(o),
         Object::Community(o) => serde_json::to_string(o),
+        Object::Secret(o) => serde_json::to_string(o),
     };
     json.unwrap_or_else(|error| {
         tracing::error!(%error, "an object can't be written");

@@ -383,14 +383,23 @@ fn password(id: &Id, spec: &BGPPeerSpec, secrets: &Secrets) -> Result<Password, 
             let cause = "password and passwordSecret are mutually exclusive";
             return Err(Fault::new("spec.passwordSecret", cause));
         }
-        (Some(secret), None) => match secrets {
-            Secrets::NotListed => {
-                let secret = secret.to_owned();
-                return Ok(Password::Awaited { secret });
-            }
+        (Some(secret), None) => {
             // Looked up by name alone, among the peer's neighbours (§12 #27).
-            Secrets::Listed(secrets) => (secret, secrets.get(secret)),
-        },
+            let neighbour = Id {
+                name: secret.to_owned(),
+                namespace: id.namespace.clone(),
+            };
+            let content = match secrets {
+                Secrets::Listing(secrets) | Secrets::Listed(secrets) => secrets.get(&neighbour),
+            };
+            match (content, secrets) {
+                (None, Secrets::Listing(_)) => {
+                    let secret = neighbour.name;
+                    return Ok(Password::Awaited { secret });
+                }
+                (content, _) => (secret, content),
+            }
+        }
     };
     let Id { name, namespace } = id;
     let cause = match text {

@@ -67,13 +67,31 @@ impl fmt::Debug for Resources {
 }
 
 /// The Secrets peers can name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secrets {
-    /// Not listed yet: one that isn't known may well exist.
-    #[default]
-    NotListed,
-    /// All there are, by name.
-    Listed(BTreeMap<String, SecretContent>),
+    /// So far: one that isn't known may well exist.
+    Listing(BTreeMap<Id, SecretContent>),
+    /// All there are.
+    Listed(BTreeMap<Id, SecretContent>),
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::Listing(BTreeMap::new())
+    }
+}
+
+impl Secrets {
+    fn known(&mut self) -> &mut BTreeMap<Id, SecretContent> {
+        match self {
+            Self::Listing(known) | Self::Listed(known) => known,
+        }
+    }
+
+    /// Takes note that those known are all there are.
+    pub fn complete(&mut self) {
+        *self = Self::Listed(std::mem::take(self.known()));
+    }
 }
 
 /// What a Secret has in it.
@@ -85,6 +103,19 @@ pub enum SecretContent {
     NoPassword,
     /// Another type.
     OtherType,
+}
+
+impl SecretContent {
+    /// What is of use of a Secret.
+    fn of(secret: &api::secret::Secret) -> Self {
+        if secret.type_.as_deref() != Some(api::secret::BASIC_AUTH) {
+            return Self::OtherType;
+        }
+        match secret.password() {
+            Some(password) => Self::Password(password.to_owned()),
+            None => Self::NoPassword,
+        }
+    }
 }
 
 impl fmt::Debug for SecretContent {
@@ -134,6 +165,7 @@ impl Resources {
             Object::BGPPeer(o) => put(&mut self.peers, id, *o),
             Object::BFDProfile(o) => put(&mut self.bfd, id, *o),
             Object::Community(o) => put(&mut self.communities, id, *o),
+            Object::Secret(o) => put(self.secrets.known(), id, SecretContent::of(&o)),
             other @ (Object::Service(_)
             | Object::EndpointSlice(_)
             | Object::Node(_)
@@ -151,9 +183,8 @@ impl Resources {
             Kind::BGPPeer => self.peers.remove(&id).is_some(),
             Kind::BFDProfile => self.bfd.remove(&id).is_some(),
             Kind::Community => self.communities.remove(&id).is_some(),
-            Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret => {
-                false
-            }
+            Kind::Secret => self.secrets.known().remove(&id).is_some(),
+            Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Namespace => false,
         }
     }
 }

@@ -36,7 +36,8 @@ fn object(document: &str) -> Object {
         BGPAdvertisement,
         BGPPeer,
         BFDProfile,
-        Community
+        Community,
+        Secret
     )
 }
 

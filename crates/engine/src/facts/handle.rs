@@ -1,7 +1,7 @@
 //! Events in, changes out.
 
 use super::{Changes, Facts, Ingress, Origin, company, endpoint, node, service};
-use crate::config::resources::{Applied, Resources, Secrets};
+use crate::config::resources::{Applied, Resources};
 use crate::config::{self, Compiled, Config, Surroundings};
 use crate::event::{Assignment, Event, Object};
 use crate::flat;
@@ -15,15 +15,6 @@ impl Facts {
     /// Nothing known, nothing listed.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        let secrets = match origin {
-            Origin::Kubernetes => Secrets::NotListed,
-            // A directory has none.
-            Origin::Directory => Secrets::Listed(BTreeMap::new()),
-        };
-        let resources = Resources {
-            secrets,
-            ..Resources::default()
-        };
         Self {
             origin,
             services: BTreeMap::new(),
@@ -34,7 +25,7 @@ impl Facts {
             config: Config::default(),
             rejections: Vec::new(),
             listed: BTreeSet::new(),
-            resources,
+            resources: Resources::default(),
             slices: endpoint::Slices::default(),
             companies: company::Companies::default(),
             hidden: BTreeMap::new(),
@@ -78,8 +69,8 @@ impl Facts {
                 }
                 Event::Listed(kind) => {
                     let new = self.listed.insert(kind);
-                    if kind == Kind::Secret && self.resources.secrets == Secrets::NotListed {
-                        self.resources.secrets = Secrets::Listed(BTreeMap::new());
+                    if kind == Kind::Secret {
+                        self.resources.secrets.complete();
                     }
                     changes.listed |= new;
                     new
@@ -149,7 +140,8 @@ impl Facts {
                     | Object::BGPAdvertisement(_)
                     | Object::BGPPeer(_)
                     | Object::BFDProfile(_)
-                    | Object::Community(_) => {}
+                    | Object::Community(_)
+                    | Object::Secret(_) => {}
                 }
                 false
             }

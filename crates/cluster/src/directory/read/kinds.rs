@@ -17,7 +17,7 @@ pub(crate) enum Known {
     No,
 }
 
-const READ: [(Kind, &str, &[&str]); 10] = [
+const READ: [(Kind, &str, &[&str]); 11] = [
     (Kind::Service, "", &["v1"]),
     (Kind::Node, "", &["v1"]),
     (Kind::Namespace, "", &["v1"]),
@@ -28,6 +28,7 @@ const READ: [(Kind, &str, &[&str]); 10] = [
     (Kind::BGPPeer, "metallb.io", &["v1beta1", "v1beta2"]),
     (Kind::BFDProfile, "metallb.io", &["v1beta1"]),
     (Kind::Community, "metallb.io", &["v1beta1"]),
+    (Kind::Secret, "", &["v1"]),
 ];
 
 /// Looks up an object's apiVersion and kind.
@@ -113,13 +114,6 @@ pub(crate) fn decode(
         Kind::BGPPeer => custom!(BGPPeer, corten_api::bgp::BGPPeer),
         Kind::BFDProfile => custom!(BFDProfile, corten_api::bfd::BFDProfile),
         Kind::Community => custom!(Community, corten_api::bgp::Community),
-        Kind::Secret => (
-            Err(DecodeError {
-                field: "kind".to_owned(),
-                line: node.line,
-                cause: "Secrets are not read from manifests".to_owned(),
-            }),
-            Vec::new(),
-        ),
+        Kind::Secret => core!(Secret, corten_api::secret::Secret),
     }
 }

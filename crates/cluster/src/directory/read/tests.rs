@@ -41,6 +41,8 @@ fn every_kind_is_read() {
 {{apiVersion: metallb.io/v1beta1, kind: BFDProfile, metadata: {{name: b}}, spec: {{}}}}
 ---
 {{apiVersion: metallb.io/v1beta1, kind: Community, metadata: {{name: c, namespace: x}}, spec: {{}}}}
+---
+{{apiVersion: v1, kind: Secret, metadata: {{name: s}}, type: Opaque, immutable: true, data: {{k: v}}}}
 "
     );
     let result = read_text("f.yaml", text.as_bytes());
@@ -57,6 +59,7 @@ fn every_kind_is_read() {
             "BGPPeer default/p at f.yaml:29",
             "BFDProfile default/b at f.yaml:31",
             "Community x/c at f.yaml:33",
+            "Secret default/s at f.yaml:35",
         ]
     );
     assert_eq!((rejections(&result), result.warnings), (vec![], vec![]));
@@ -128,6 +131,10 @@ fn rejections_name_place_object_and_field() {
         "f.yaml:3: items: not a sequence",
     );
     check_rejected("\n\n%a: b: c\n", "f.yaml:");
+    check_rejected(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  password: '?'\n",
+        "f.yaml:5: Secret default/s: data.password: is not base64",
+    );
     // Cut off inside the name: it may have been longer.
     check_rejected(
         "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata:\n  name: lon",

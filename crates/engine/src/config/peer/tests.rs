@@ -197,13 +197,31 @@ fn what_is_not_written_has_its_default() {
 /// What a Secret has in it, and what comes of that.
 #[test]
 fn passwords_in_secrets() {
-    let listed = |content| Secrets::Listed([("s".to_owned(), content)].into());
+    let id = |namespace: &str| Id {
+        name: "s".to_owned(),
+        namespace: namespace.to_owned(),
+    };
+    let listed = |content| Secrets::Listed([(id("m"), content)].into());
+    let written = || SecretContent::Password("x".to_owned());
+    let missing = "parsing peer p secret ref not found for peer config \"m\"/\"p\"";
     let end = "\nfailed to parse peer p password secret";
     let awaited = Password::Awaited {
         secret: "s".to_owned(),
     };
     let rows = [
-        (Secrets::NotListed, Ok(awaited)),
+        (Secrets::default(), Ok(awaited)),
+        (
+            Secrets::Listing([(id("m"), written())].into()),
+            Ok(Password::Text("x".to_owned())),
+        ),
+        (
+            Secrets::Listed([(id("elsewhere"), written())].into()),
+            Err(format!("{missing}{end}")),
+        ),
+        (
+            Secrets::Listed(BTreeMap::new()),
+            Err(format!("{missing}{end}")),
+        ),
         (
             listed(SecretContent::Password("x".to_owned())),
             Ok(Password::Text("x".to_owned())),
