@@ -7,7 +7,9 @@
 
 mod assign;
 mod jobs;
+pub mod key;
 mod kinds;
+pub mod members;
 mod record;
 pub mod standby;
 mod status;
@@ -61,7 +63,7 @@ pub const CONTROLLER_KINDS: [Kind; 4] = [
 ];
 
 /// Kinds the speaker reads (`spec/metallb.md` §2.3).
-pub const SPEAKER_KINDS: [Kind; 10] = [
+pub const SPEAKER_KINDS: [Kind; 11] = [
     Kind::Service,
     Kind::EndpointSlice,
     Kind::Node,
@@ -72,6 +74,7 @@ pub const SPEAKER_KINDS: [Kind; 10] = [
     Kind::BGPPeer,
     Kind::BFDProfile,
     Kind::Community,
+    Kind::Secret,
 ];
 
 /// Why the API can't be used at all.

@@ -3,18 +3,26 @@
 use crate::objects::{self, NAMESPACE, custom, endpoints, service};
 use crate::setup::{self, DEADLINE, addresses, wait};
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use corten_lab::kubernetes::{Client, Kind, Kubernetes, Relay};
+use corten_lab::manifests::state_directory;
 use corten_lab::process::Process;
 use corten_lab::site::WINDOW;
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
-use corten_lab::world::{Plan, World};
+use corten_lab::world::{Node, Plan, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use tempfile::TempDir;
 
 pub(crate) const TRIALS: &[Trial] = &[
     ("every_address_has_one_owner", every_address_has_one_owner),
+    (
+        "a_killed_speaker_is_replaced_at_once",
+        a_killed_speaker_is_replaced_at_once,
+    ),
     (
         "announcements_outlive_the_api_server",
         announcements_outlive_the_api_server,
@@ -28,11 +36,19 @@ pub(crate) struct Site {
     controller: Process,
     speakers: Vec<Process>,
     _relays: Vec<Relay>,
+    _key: TempDir,
+}
+
+/// Whether the speakers watch each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Membership {
+    Off,
+    On,
 }
 
 impl Site {
     /// One with Services `web1` … of one pool, announced from somewhere.
-    pub(crate) fn with_services(count: usize) -> Result<Self> {
+    pub(crate) fn with_services(count: usize, membership: Membership) -> Result<Self> {
         let world = World::build(&Plan::default())?;
         let cluster = setup::cluster()?;
         let client = cluster.client();
@@ -56,7 +72,12 @@ impl Site {
         client.apply(&custom("IPAddressPool", "pool", pool))?;
         client.apply(&custom("L2Advertisement", "everything", ""))?;
         client.apply(&objects::pod("controller", "controller"))?;
-        let flags = ["--pod-name=controller"];
+        client.apply(&objects::deployment("controller"))?;
+        let flags = [
+            "--pod-name=controller",
+            "--deployment=controller",
+            "--ml-secret-name=memberlist",
+        ];
         let controller = setup::start(&cluster, cluster.netns(), "controller", &flags)?;
         let mut site = Self {
             world,
@@ -64,7 +85,10 @@ impl Site {
             controller,
             speakers: Vec::new(),
             _relays: Vec::new(),
+            _key: state_directory("key")?,
         };
+        let key = site.key()?;
+        std::fs::write(site._key.path().join("secretkey"), key)?;
         for i in 1..=count {
             site.add(&format!("web{i}"), ", ipFamilyPolicy: PreferDualStack")?;
         }
@@ -72,15 +96,49 @@ impl Site {
             site._relays.push(site.cluster.relay_to(&node.ns)?);
             let pod = format!("speaker-{}", node.name);
             site.client().apply(&objects::pod(&pod, "speaker"))?;
-            let flags = [
+            let mut flags = vec![
                 format!("--node-name={}", node.name),
                 format!("--pod-name={pod}"),
             ];
-            let flags = flags.each_ref().map(String::as_str);
+            if membership == Membership::On {
+                flags.extend(site.member(node, &pod)?);
+            }
+            let flags: Vec<_> = flags.iter().map(String::as_str).collect();
             let speaker = setup::start(&site.cluster, &node.ns, "speaker", &flags)?;
             site.speakers.push(speaker);
         }
         Ok(site)
+    }
+
+    /// The key the controller made for the speakers.
+    fn key(&mut self) -> Result<Vec<u8>> {
+        let client = self.cluster.client();
+        let secret = wait(&mut self.controller, "the speakers' key", || {
+            client.get(Kind::Secret, NAMESPACE, "memberlist")
+        })?;
+        let owner = &secret["metadata"]["ownerReferences"][0];
+        ensure!(
+            owner["kind"] == "Deployment" && owner["name"] == "controller",
+            "{secret}"
+        );
+        let text = secret["data"]["secretkey"].as_str().context("no key")?;
+        let key = STANDARD.decode(text)?;
+        ensure!(key.len() == 22, "{key:?}");
+        Ok(key)
+    }
+
+    /// Gives a speaker's pod its address, as the kubelet does; the flags that make it a member.
+    fn member(&self, node: &Node, pod: &str) -> Result<Vec<String>> {
+        let nic = node.nics.first().context("a NIC")?;
+        let status = json!({"status": {"phase": "Running", "podIP": nic.ipv4.to_string(),
+            "podIPs": [{"ip": nic.ipv4.to_string()}]}});
+        self.client()
+            .patch_status(Kind::Pod, NAMESPACE, pod, status)?;
+        Ok(vec![
+            format!("--ml-bindaddr={}", nic.ipv4),
+            "--ml-labels=app=metallb,component=speaker".to_owned(),
+            format!("--ml-secret-key-path={}", self._key.path().display()),
+        ])
     }
 
     /// A Service with an endpoint on every node.
@@ -93,6 +151,11 @@ impl Site {
     /// The administrator's client.
     pub(crate) fn client(&self) -> &Client {
         self.cluster.client()
+    }
+
+    /// The nodes, their LANs and clients.
+    pub(crate) fn world(&self) -> &World {
+        &self.world
     }
 
     /// The cluster.
@@ -171,9 +234,42 @@ impl Site {
     }
 }
 
+/// Membership is on, found by the pods' labels: a dead node's addresses go to others, and nobody
+/// else's move. What the API server says of the node hasn't changed.
+fn a_killed_speaker_is_replaced_at_once() -> Result<()> {
+    const COUNT: usize = 6;
+    let mut site = Site::with_services(COUNT, Membership::On)?;
+    let assigned = site.wait_assigned(COUNT)?;
+    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    let owners = site.wait_owned(&ips)?;
+    // All three know each other, or the death of one would say nothing to the others.
+    for speaker in &mut site.speakers {
+        wait_until("two others", DEADLINE, || {
+            let log = speaker.log();
+            let alive = log.iter().filter(|l| l.contains("member is alive"));
+            Ok((alive.count() >= 2).then_some(()))
+        })?;
+    }
+    let dead = &owners[&ips[0]];
+    let index = site.world.nodes.iter().position(|n| n.name == *dead);
+    let index = index.context("an owner that is no node")?;
+    site.speakers[index].kill()?;
+    let moved = wait_until("other owners", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok(now.values().all(|node| node != dead).then_some(now))
+    })?;
+    for (ip, node) in &owners {
+        ensure!(
+            node == dead || moved[ip] == *node,
+            "{ip} moved without cause"
+        );
+    }
+    Ok(())
+}
+
 fn every_address_has_one_owner() -> Result<()> {
     const COUNT: usize = 9;
-    let mut site = Site::with_services(COUNT)?;
+    let mut site = Site::with_services(COUNT, Membership::Off)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
     let owners = site.wait_owned(&ips)?;
@@ -216,7 +312,7 @@ fn every_address_has_one_owner() -> Result<()> {
 
 fn announcements_outlive_the_api_server() -> Result<()> {
     const COUNT: usize = 4;
-    let mut site = Site::with_services(COUNT)?;
+    let mut site = Site::with_services(COUNT, Membership::On)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
     let owners = site.wait_owned(&ips)?;

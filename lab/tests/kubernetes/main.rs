@@ -8,6 +8,7 @@ mod enduring;
 mod installing;
 mod objects;
 mod permitting;
+mod routing;
 mod setup;
 mod stating;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             announcing::TRIALS,
             stating::TRIALS,
             permitting::TRIALS,
+            routing::TRIALS,
             admitting::TRIALS,
         ]
         .concat(),

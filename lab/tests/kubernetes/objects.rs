@@ -47,6 +47,26 @@ pub(crate) fn node(name: &str) -> String {
     format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\n---\n")
 }
 
+/// A Deployment of Corten's namespace that nothing runs.
+pub(crate) fn deployment(name: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\n\
+         metadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
+         spec: {{selector: {{matchLabels: {{app: metallb}}}}, \
+         template: {{metadata: {{labels: {{app: metallb}}}}, \
+         spec: {{containers: [{{name: main, image: corten}}]}}}}}}\n---\n"
+    )
+}
+
+/// A Secret of Corten's namespace with a BGP password.
+pub(crate) fn password(name: &str, text: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/basic-auth\n\
+         metadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
+         stringData: {{password: {text:?}}}\n---\n"
+    )
+}
+
 /// A Pod of Corten's namespace that nothing runs.
 pub(crate) fn pod(name: &str, account: &str) -> String {
     format!(

@@ -1,7 +1,7 @@
 //! The roles in `deploy/kubernetes`: nothing is refused, and nothing granted is never used.
 
 use crate::admitting;
-use crate::announcing::Site;
+use crate::announcing::{Membership, Site};
 use crate::objects::{NAMESPACE, custom, service};
 use crate::setup::{DEADLINE, deployed};
 use anyhow::{Context, Result, ensure};
@@ -68,7 +68,7 @@ fn unused(cluster: &Kubernetes, account: &str) -> Result<BTreeSet<Permission>> {
 
 fn roles_are_as_wide_as_used() -> Result<()> {
     const COUNT: usize = 3;
-    let mut site = Site::with_services(COUNT)?;
+    let mut site = Site::with_services(COUNT, Membership::On)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
     let owners = site.wait_owned(&ips)?;

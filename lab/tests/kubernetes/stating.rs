@@ -1,6 +1,6 @@
 //! What Corten says of itself in the API.
 
-use crate::announcing::Site;
+use crate::announcing::{Membership, Site};
 use crate::objects::{NAMESPACE, custom, service};
 use crate::setup::{self, DEADLINE, wait, wait_addresses};
 use anyhow::{Context, Result, ensure};
@@ -131,7 +131,7 @@ fn the_speakers_configuration_is_judged() -> Result<()> {
 
 fn a_status_names_the_announcing_node() -> Result<()> {
     const COUNT: usize = 4;
-    let mut site = Site::with_services(COUNT)?;
+    let mut site = Site::with_services(COUNT, Membership::Off)?;
     let assigned = site.wait_assigned(COUNT)?;
     let first: BTreeMap<&String, IpAddr> =
         assigned.iter().map(|(name, ips)| (name, ips[0])).collect();

@@ -1,6 +1,7 @@
 //! Flags of `corten controller` and `corten speaker`: MetalLB's names, environment and defaults
 //! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
 
+use super::membership::Detector;
 use super::{LogFormat, LogLevel};
 use clap::{Args, ValueEnum};
 use corten_engine::config::backend::Backend;
@@ -115,6 +116,22 @@ pub(crate) struct SpeakerArgs {
         default_value = "3000"
     )]
     pub(crate) gratuitous_rate: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) members: MemberArgs,
+    /// What MetalLB would be run as (native, frr, frr-k8s): with frr-k8s another program holds the
+    /// sessions of this node, and BGP is left to it.
+    #[arg(
+        long,
+        env = "METALLB_BGP_TYPE",
+        value_name = "MODE",
+        default_value = "native"
+    )]
+    pub(crate) bgp_type: Backend,
+}
+
+/// Who of the speakers is alive. Off unless both the address and the labels are given.
+#[derive(Debug, Args)]
+pub(crate) struct MemberArgs {
     /// Address of the membership protocol.
     #[arg(
         long,
@@ -147,6 +164,27 @@ pub(crate) struct SpeakerArgs {
         default_value = ""
     )]
     pub(crate) ml_secret_key_path: String,
+    /// Use the timers for nodes far apart.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) ml_wan_config: bool,
+    /// File of timers and limits, in the form of MetalLB's memberlist config.json. Without the
+    /// file, the usual ones are used.
+    #[arg(
+        long,
+        env = "CORTEN_GOSSIP_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/metallb/memberlist/config.json"
+    )]
+    pub(crate) gossip_config: PathBuf,
+    /// How fast speakers of Corten notice that one of them is gone: `fast` (0.2 to 0.5 s),
+    /// `conservative` (1 to 3 s), or `off` (some seconds, as among MetalLB's).
+    #[arg(
+        long,
+        env = "CORTEN_GOSSIP_DETECTOR",
+        value_name = "PROFILE",
+        default_value = "fast"
+    )]
+    pub(crate) gossip_detector: Detector,
 }
 
 /// What both have.

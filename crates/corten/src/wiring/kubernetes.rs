@@ -1,5 +1,7 @@
 //! Controller and speaker on the Kubernetes API: the same loop as on a directory.
 
+mod members;
+
 use super::bgp::Bgp;
 use super::membership::Link;
 use super::{FactsSide, Line, Signals, Wire, seed};
@@ -16,8 +18,9 @@ use crate::speaker::l2;
 use anyhow::Context as _;
 use corten_cluster::kubernetes::webhook::{self, OldestTls, WebhookOptions};
 use corten_cluster::kubernetes::{
-    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, standby,
+    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, key, standby,
 };
+use corten_engine::config::backend::Backend;
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use futures_util::future::{Either, LocalBoxFuture};
@@ -35,6 +38,9 @@ const WEBHOOK_PORT: u16 = 9443;
 pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let client = kubernetes::connect().await?;
+    if !args.ml_secret_name.is_empty() {
+        key::ensure(&client, &namespace, &args.ml_secret_name, &args.deployment).await?;
+    }
     // Every interface: the probes come from the node (§7.1).
     let (mut asked, served) = serve(&args.common, [0, 0, 0, 0])?;
     let webhooks = match args.webhook_mode {
@@ -142,7 +148,17 @@ pub(crate) async fn speaker(
     // The speaker's ports are the host's, and the probes come from it (§7.2).
     let (asked, served) = serve(&args.common, [127, 0, 0, 1])?;
     let node = NodeName(args.node_name);
-    let link = Link::Off;
+    let (link, driver, look) = members::prepare(&client, &namespace, &node, args.members)?;
+    let (speaking, peers) = match args.bgp_type {
+        Backend::Native | Backend::Frr => {
+            let (speaking, ports, stay) = Bgp::on();
+            (speaking, Some((ports, stay)))
+        }
+        Backend::FrrK8s => {
+            tracing::warn!("BGP is left to frr-k8s, whose configuration isn't written");
+            (Bgp::Off, None)
+        }
+    };
     let core = Core::new(CoreOptions {
         origin: Origin::Kubernetes,
         duty: Duty::Announce,
@@ -150,7 +166,7 @@ pub(crate) async fn speaker(
         lb_class: args.common.lb_class,
         ignore_exclude_lb: args.ignore_exclude_lb,
         membership: link.first(),
-        bgp: Bgp::Off.driver(),
+        bgp: speaking.driver(),
     });
     // Last of all that can fail: once it runs, it has to be stopped in order.
     let config = l2::Config {
@@ -159,7 +175,7 @@ pub(crate) async fn speaker(
         assign: false,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, None, None)?;
+    let (wire, wire_ended) = Wire::start(config, driver, peers)?;
     tracing::info!(%node, namespace, "started");
     let source = Kubernetes::open(
         &client,
@@ -171,10 +187,11 @@ pub(crate) async fn speaker(
         },
     );
     let source = Source::Kubernetes(Box::new(source));
-    let mut facts = FactsSide::new(core, source, &wire.line, false, link, Bgp::Off);
+    let mut facts = FactsSide::new(core, source, &wire.line, false, link, speaking);
     let result = tokio::select! {
         result = facts.run(signals, wire.line.observed.clone(), asked) => result,
         never = served => match never {},
+        () = look => Ok(()),
         ended = wire_ended => ended.context("the wire thread vanished")?,
     };
     // Answering ends last.

@@ -42,8 +42,26 @@ pub(super) enum Link {
 /// What the wire thread is given.
 pub(super) type Driver = Option<(Config, Ports)>;
 
-/// Reads what the flags name and makes the ends of the driver; the future looks for members and
-/// at the secret, and never ends.
+/// How membership is run, whichever command's flags said so.
+pub(super) struct Terms {
+    /// This node.
+    pub(super) node: String,
+    /// Where it gossips.
+    pub(super) address: SocketAddr,
+    /// Timers and limits.
+    pub(super) tuning: Tuning,
+    /// File with the secret; none for no encryption.
+    pub(super) secret: Option<PathBuf>,
+    /// How long hosts may take to read a new secret.
+    pub(super) grace: Duration,
+    /// Name of the cluster.
+    pub(super) label: Label,
+    /// How fast a member's end is noticed.
+    pub(super) detector: Detector,
+}
+
+/// Makes the ends of the driver of `corten run` as its flags say; the future looks for members
+/// and at the secret, and never ends.
 ///
 /// # Errors
 /// If a file can't be read or used.
@@ -54,11 +72,44 @@ pub(super) fn prepare(
     let Some(address) = args.gossip_bind else {
         return Ok((Link::Off, None, Either::Left(std::future::pending())));
     };
-    let tuning = Tuning::load(args.gossip_config.as_deref())?;
-    let keyring = args.gossip_secret.as_deref().map(read_secret).transpose()?;
-    if keyring.is_none() {
+    let terms = Terms {
+        node: node.to_owned(),
+        address,
+        tuning: Tuning::load(args.gossip_config.as_deref())?,
+        secret: args.gossip_secret.clone(),
+        grace: args.gossip_secret_grace,
+        label: Label::new(&args.gossip_label).context("--gossip-label")?,
+        detector: args.gossip_detector,
+    };
+    if terms.secret.is_none() {
         tracing::warn!("no --gossip-secret: whoever reaches the port can take part in gossip");
     }
+    let (found_tx, found) = watch::channel(Found::Nothing);
+    let discovering = discover(args.join.clone(), found_tx);
+    let (link, driver, look) = join(terms, found, discovering)?;
+    Ok((link, driver, Either::Right(look)))
+}
+
+/// Makes the ends of the driver; the future carries on with `discovering`, which says in `found`
+/// where members may be, and looks at the secret. It never ends.
+///
+/// # Errors
+/// If the secret can't be read or used.
+pub(super) fn join<D: Future<Output = ()>>(
+    terms: Terms,
+    found: watch::Receiver<Found>,
+    discovering: D,
+) -> anyhow::Result<(Link, Driver, impl Future<Output = ()> + use<D>)> {
+    let Terms {
+        node,
+        address,
+        tuning,
+        secret,
+        grace,
+        label,
+        detector,
+    } = terms;
+    let keyring = secret.as_deref().map(read_secret).transpose()?;
     let security = match &keyring {
         None => Security::Off,
         Some(keyring) => Security::On {
@@ -69,16 +120,16 @@ pub(super) fn prepare(
     };
     let config = Config {
         gossip: GossipOptions {
-            name: node.to_owned(),
+            name: node,
             address,
             meta: Vec::new(),
             envelope: Envelope {
-                label: Label::new(&args.gossip_label).context("--gossip-label")?,
+                label,
                 security,
                 compression: tuning.compression,
             },
             parameters: Parameters {
-                detection: match args.gossip_detector {
+                detection: match detector {
                     Detector::Fast => Detection::FAST,
                     Detector::Conservative => Detection::CONSERVATIVE,
                     Detector::Off => Detection::Off,
@@ -87,9 +138,8 @@ pub(super) fn prepare(
             },
             seed: rand::random(),
         },
-        grace: args.gossip_secret_grace,
+        grace,
     };
-    let (found_tx, found) = watch::channel(Found::Nothing);
     let (keys_tx, keys) = watch::channel(keyring);
     let (seen_tx, seen) = watch::channel(Seen::Unsettled);
     let (queries, queries_rx) = mpsc::channel(8);
@@ -106,23 +156,10 @@ pub(super) fn prepare(
         queries,
         stay: Some(stay),
     };
-    let look = look(
-        args.join.clone(),
-        found_tx,
-        args.gossip_secret.clone(),
-        keys_tx,
-    );
-    Ok((link, Some((config, ports)), Either::Right(look)))
-}
-
-/// Looks for members and at the secret, without end.
-async fn look(
-    hosts: Vec<Host>,
-    found: watch::Sender<Found>,
-    secret: Option<PathBuf>,
-    keys: watch::Sender<Option<Keyring>>,
-) {
-    tokio::join!(discover(hosts, found), follow(secret, keys));
+    let look = async {
+        tokio::join!(discovering, follow(secret, keys_tx));
+    };
+    Ok((link, Some((config, ports)), look))
 }
 
 async fn discover(hosts: Vec<Host>, found: watch::Sender<Found>) {
@@ -179,7 +216,7 @@ async fn follow(secret: Option<PathBuf>, keys: watch::Sender<Option<Keyring>>) {
 
 /// The keys of the secret in a file; a line's end behind it doesn't count.
 fn read_secret(path: &Path) -> anyhow::Result<Keyring> {
-    let context = || format!("--gossip-secret {}", path.display());
+    let context = || format!("the secret of gossip, {}", path.display());
     let text = std::fs::read(path).with_context(context)?;
     let text = text.strip_suffix(b"\n").unwrap_or(&text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);

@@ -61,6 +61,14 @@ struct File {
 }
 
 impl Tuning {
+    /// The profile for nodes far apart.
+    pub(crate) fn wan() -> Self {
+        Self {
+            parameters: Parameters::WAN,
+            ..Self::default()
+        }
+    }
+
     /// Reads `path`, or takes the LAN profile.
     ///
     /// # Errors
