@@ -6,3 +6,4 @@ pub(crate) mod convert;
 pub(crate) mod exclusions;
 pub(crate) mod gossip;
 pub(crate) mod l2;
+pub(crate) mod lease;

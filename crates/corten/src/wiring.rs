@@ -21,7 +21,8 @@ use crate::speaker::bgp as bgp_driver;
 use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::gossip::{self, Seen};
-use crate::speaker::l2::{self, Observed};
+use crate::speaker::l2::{self, Observed, Orders};
+use crate::speaker::lease::{Right, SharedLease};
 use anyhow::Context as _;
 use bgp::Bgp;
 use corten_cluster::directory::{Directory, Options, Role};
@@ -29,7 +30,6 @@ use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use corten_engine::speaker::Input;
 use corten_host::notify::{Notifier, Watchdog};
-use corten_wire::l2::Table;
 use futures_util::future::Either;
 use membership::Link;
 use rest::Rest;
@@ -135,7 +135,7 @@ impl Signals {
 
 /// The facts side's end of what lies between it and the wire.
 struct Line {
-    table: watch::Sender<Option<Arc<Table>>>,
+    orders: watch::Sender<Orders>,
     observed: watch::Receiver<Observed>,
     queries: mpsc::Sender<l2::Query>,
 }
@@ -143,11 +143,11 @@ struct Line {
 impl Line {
     /// One with nobody at the other end, who would observe nothing; the sender keeps it open.
     fn unused() -> (Self, watch::Sender<Observed>) {
-        let (table, _) = watch::channel(None);
+        let (orders, _) = watch::channel(Orders::default());
         let (sender, observed) = watch::channel(Observed::default());
         let (queries, _) = mpsc::channel(1);
         let line = Self {
-            table,
+            orders,
             observed,
             queries,
         };
@@ -170,13 +170,13 @@ impl Wire {
         driver: membership::Driver,
         peers: Option<(bgp_driver::Ports, oneshot::Sender<()>)>,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
-        let (table, table_rx) = watch::channel(None);
+        let (orders, orders_rx) = watch::channel(Orders::default());
         let (observed_tx, observed) = watch::channel(Observed::default());
         let (queries, queries_rx) = mpsc::channel(8);
         let (stop, stop_rx) = oneshot::channel();
         let (ended_tx, ended) = oneshot::channel();
         let ports = l2::Ports {
-            table: table_rx,
+            orders: orders_rx,
             observed: observed_tx,
             queries: queries_rx,
             stop: stop_rx,
@@ -193,12 +193,17 @@ impl Wire {
             .name("wire".to_owned())
             .spawn(move || {
                 let result = runtime.block_on(async {
-                    let members = match driver {
-                        None => Either::Left(std::future::pending()),
-                        Some((gossip, ends)) => Either::Right(gossip::drive(gossip, ends)),
+                    let (right, members) = match driver {
+                        None => (Right::Unconditional, Either::Left(std::future::pending())),
+                        Some((gossip, ends)) => {
+                            let limit = gossip.gossip.parameters.shortest_death();
+                            let lease = SharedLease::new(limit);
+                            let right = Right::Leased(lease.clone());
+                            (right, Either::Right(gossip::drive(gossip, ends, lease)))
+                        }
                     };
                     tokio::select! {
-                        result = l2::drive(config, ports) => result,
+                        result = l2::drive(config, ports, right) => result,
                         result = members => result.context("--gossip-bind"),
                         result = peers => result,
                     }
@@ -209,7 +214,7 @@ impl Wire {
         Ok((
             Self {
                 line: Line {
-                    table,
+                    orders,
                     observed,
                     queries,
                 },
@@ -253,7 +258,9 @@ fn seed() -> u64 {
 pub(crate) struct FactsSide {
     pub(crate) core: Core,
     source: Source,
-    table: watch::Sender<Option<Arc<Table>>>,
+    orders: watch::Sender<Orders>,
+    /// The term of the lease that decisions know of.
+    term: u64,
     wire_queries: mpsc::Sender<l2::Query>,
     started: Instant,
     /// Whether won addresses are put on `lo`.
@@ -278,7 +285,8 @@ impl FactsSide {
         Self {
             core,
             source,
-            table: line.table.clone(),
+            orders: line.orders.clone(),
+            term: 0,
             wire_queries: line.queries.clone(),
             started: Instant::now(),
             assign,
@@ -350,11 +358,21 @@ impl FactsSide {
     }
 
     fn membership(&mut self, seen: &Seen) {
-        if let Some(membership) = membership::membership(seen) {
-            self.core.membership = Some(membership.clone());
-            let outcome = self.core.tell(Input::Membership(membership));
-            self.carry_out(outcome);
+        let Some(view) = membership::view(seen) else {
+            return;
+        };
+        let membership = membership::membership(view);
+        self.core.membership = Some(membership.clone());
+        let mut outcome = self.core.tell(Input::Membership(membership));
+        if self.term != view.term {
+            // Decided anew, if with the same result: the wire waits for it.
+            self.term = view.term;
+            outcome.table = outcome.table.or_else(|| self.core.speaker.l2_table());
+            if outcome.table.is_none() {
+                self.orders.send_modify(|orders| orders.term = view.term);
+            }
         }
+        self.carry_out(outcome);
     }
 
     fn take(&mut self, batch: Batch) {
@@ -386,8 +404,10 @@ impl FactsSide {
         loop {
             if let Some(table) = outcome.table {
                 // Converted, and the one before dropped, where no answer waits for it.
-                let table = convert::table(table, self.core.speaker.node().as_str());
-                self.table.send_replace(Some(Arc::new(table)));
+                let node = self.core.speaker.node().as_str();
+                let table = Some(Arc::new(convert::table(table, node, self.term)));
+                let term = self.term;
+                self.orders.send_replace(Orders { table, term });
             }
             if let Some(table) = outcome.bgp {
                 self.bgp.tell(&table);

@@ -212,6 +212,12 @@ impl Speaker {
         self.bgp.verdicts()
     }
 
+    /// The layer-2 table as it stands; none before the first decision.
+    #[must_use]
+    pub fn l2_table(&self) -> Option<L2Table> {
+        self.started.then(|| self.board.table())
+    }
+
     /// The BGP table as it stands.
     #[must_use]
     pub fn bgp_table(&self) -> BgpTable {

@@ -6,6 +6,7 @@
 
 pub mod assign;
 pub mod caps;
+pub mod clock;
 pub mod gossip;
 pub mod groups;
 pub mod memory;

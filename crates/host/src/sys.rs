@@ -286,12 +286,21 @@ pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
 
 /// The time since some fixed moment, on the clock the service manager uses (`CLOCK_MONOTONIC`).
 pub(crate) fn monotonic() -> Duration {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+/// The time since the start of the machine, sleep included (`CLOCK_BOOTTIME`).
+pub(crate) fn since_boot() -> Duration {
+    clock(libc::CLOCK_BOOTTIME)
+}
+
+fn clock(clock: libc::clockid_t) -> Duration {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the kernel writes one `timespec` to `now`. The clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // SAFETY: the kernel writes one `timespec` to `now`. The clocks asked for always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_nanos(now.tv_nsec.unsigned_abs())
 }

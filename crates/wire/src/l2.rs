@@ -31,6 +31,7 @@ mod recent;
 mod responder;
 mod rng;
 mod say;
+mod silence;
 mod stats;
 mod table;
 mod timers;
@@ -132,6 +133,8 @@ pub struct L2 {
     node: String,
     nodes: BTreeMap<String, Vec<IpAddr>>,
     addresses: BTreeMap<IpAddr, Box<Address>>,
+    /// Whether nothing may be said at all.
+    silent: bool,
     /// Counts changes of the links that addresses have to follow.
     linked: u64,
     /// Counts changes of the set of addresses answered.
@@ -160,6 +163,7 @@ impl L2 {
             node: String::new(),
             nodes: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            silent: false,
             linked: 0,
             answering: 0,
             pending: Pending::default(),
@@ -177,6 +181,10 @@ impl L2 {
     /// A frame was heard on the interface of index `link`. What it says is answered at once;
     /// what can't be used is counted in [`Self::drops`].
     pub fn handle_frame(&mut self, link: u32, frame: &[u8], now: Instant) {
+        if self.silent {
+            *self.drops.entry(Drop::Away).or_default() += 1;
+            return;
+        }
         if let Err(drop) = self.hear(link, frame, now) {
             *self.drops.entry(drop).or_default() += 1;
         }
@@ -185,6 +193,9 @@ impl L2 {
     /// The deadline of [`Self::poll_timeout`] has come; calling early or late does no harm. What
     /// takes longer than some 100 µs is done in part, and the deadline stays in the past.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.silent {
+            return;
+        }
         let mut budget = self.budget();
         self.phases_due(&mut budget, now);
         self.conflicts_due(&mut budget, now);
@@ -208,6 +219,9 @@ impl L2 {
 
     /// When [`Self::handle_timeout`] is to be called next; `None` means only after other input.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.silent {
+            return None;
+        }
         let announcers = self.ports.values().map(|port| port.announcer.next());
         announcers
             .chain([

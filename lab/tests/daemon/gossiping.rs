@@ -2,11 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::Corten;
+use corten_lab::frame::{self, How};
 use corten_lab::manifests::{Stack, state_directory};
+use corten_lab::raw::RawSocket;
 use corten_lab::site::{self, DEADLINE, Site, WINDOW, basics};
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use corten_lab::world::{Node, Owners, Plan};
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -35,6 +38,10 @@ pub(crate) const TRIALS: &[Trial] = &[
     (
         "gossiping::another_secret_stays_outside",
         another_secret_stays_outside,
+    ),
+    (
+        "gossiping::who_was_stopped_asks_before_it_answers",
+        who_was_stopped_asks_before_it_answers,
     ),
     ("gossiping::loss_and_load_kill_nobody", loss_and_load),
     (
@@ -226,6 +233,45 @@ fn nothing_before_others_were_asked() -> Result<()> {
         "{:?}",
         begun.elapsed()
     );
+    Ok(())
+}
+
+/// Questions that came while a process was stopped were another's to answer.
+fn who_was_stopped_asks_before_it_answers() -> Result<()> {
+    let (mut site, addresses) = gossiping()?;
+    site.world.add_client(0, 102)?;
+    let before = owners(&site, &addresses)?;
+    ensure!(before.iter().any(|n| n == "node2"));
+    site.instance("node2")?.process().signal(Signal::SIGSTOP)?;
+    wait_one_owner(&site, &addresses, &["node2"])?;
+    // A client that asks only now: whatever node2 answers it is too late.
+    let late = site.world.clients.last().context("no client")?;
+    let socket = late.socket()?;
+    for ip in &addresses {
+        socket.send(&late.question(*ip))?;
+    }
+    site.instance("node2")?.process().signal(Signal::SIGCONT)?;
+    wait_alive(site.instance("node2")?, &["node1", "node2", "node3"])?;
+    let owned: BTreeSet<_> = site.world.node(1)?.nics.iter().map(|n| n.mac).collect();
+    let mut answers = 0;
+    let mut buffer = RawSocket::buffer();
+    while let Some(received) = socket.receive(&mut buffer, WINDOW)? {
+        let answer = frame::claim(received.frame)
+            .filter(|c| matches!(c.how, How::ArpReply | How::NaSolicited));
+        let Some(claim) = answer else { continue };
+        answers += 1;
+        ensure!(
+            !owned.contains(&claim.mac),
+            "node2 answered for {}",
+            claim.ip
+        );
+    }
+    ensure!(answers >= addresses.len(), "{answers}");
+    // It is a member as before, and has its addresses back.
+    site.wait_owners(0, &addresses, |owners| {
+        let now = addresses.iter().map(|ip| node_of(&site, owners, *ip));
+        now.eq(before.iter().cloned().map(Some))
+    })?;
     Ok(())
 }
 

@@ -6,13 +6,17 @@ use corten_engine::config::{ConflictPolicy, Filter, Refresh};
 use corten_engine::speaker::LinkState;
 use corten_wire::l2 as wire;
 
-/// The engine's table in the wire's words.
-pub(crate) fn table(table: decision::L2Table, node: &str) -> wire::Table {
+/// Epochs of one term of the lease.
+const TERM: u64 = 1 << 40;
+
+/// The engine's table in the wire's words. What is held in a new term of the lease is gained anew:
+/// others may have answered meanwhile.
+pub(crate) fn table(table: decision::L2Table, node: &str, term: u64) -> wire::Table {
     wire::Table {
         entries: table
             .entries
             .into_iter()
-            .map(|(ip, e)| (ip, entry(e)))
+            .map(|(ip, e)| (ip, entry(e, term)))
             .collect(),
         yielded: table.yielded,
         fellows: table
@@ -24,9 +28,9 @@ pub(crate) fn table(table: decision::L2Table, node: &str) -> wire::Table {
     }
 }
 
-fn entry(entry: decision::L2Entry) -> wire::Entry {
+fn entry(entry: decision::L2Entry, term: u64) -> wire::Entry {
     wire::Entry {
-        epoch: entry.epoch,
+        epoch: term.saturating_mul(TERM).saturating_add(entry.epoch),
         interfaces: match entry.interfaces {
             Filter::Any => wire::Interfaces::Any,
             Filter::Only(names) => wire::Interfaces::Named(names),

@@ -5,6 +5,7 @@ mod join;
 pub(crate) mod tuning;
 
 use crate::report;
+use crate::speaker::lease::SharedLease;
 use corten_host::gossip::{Endpoint, StreamEvent, Streams};
 use corten_wire::gossip as wire;
 use join::Joiner;
@@ -57,18 +58,31 @@ pub(crate) enum Seen {
     /// Others may be there and weren't asked yet: nothing may rest on membership.
     Unsettled,
     /// The members.
-    Members(BTreeSet<String>),
+    Members(View),
     /// This node has left; the members without it.
-    Left(BTreeSet<String>),
+    Left(View),
+}
+
+/// What the members are, as far as gossip tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Their names.
+    pub(crate) names: BTreeSet<String>,
+    /// The term of the lease in which that was found.
+    pub(crate) term: u64,
 }
 
 /// Runs until it is dropped; after leaving it only waits for that.
 ///
 /// # Errors
 /// If the address can't be bound.
-pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()> {
+pub(crate) async fn drive(
+    config: Config,
+    mut ports: Ports,
+    lease: SharedLease,
+) -> anyhow::Result<()> {
     let endpoint = Endpoint::bind(config.gossip.address)?;
-    let mut driver = Driver::new(config, endpoint);
+    let mut driver = Driver::new(config, endpoint, lease);
     let mut buffer = vec![0; Endpoint::DATAGRAM_MAX];
     loop {
         let deadline = driver.next();
@@ -100,6 +114,7 @@ pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()
                 let _gone = reply.send(driver.report());
             }
         }
+        driver.renew();
         driver.due();
         driver.settle(&ports.seen);
     }
@@ -118,13 +133,19 @@ struct Driver {
     streams: Streams<wire::StreamId>,
     joiner: Joiner,
     grace: Duration,
+    lease: SharedLease,
+    /// When it is renewed again at the latest.
+    renew_at: Instant,
+    /// Its term, and the one in which membership was last to be relied on.
+    term: u64,
+    settled: u64,
     /// When leaving ends at the latest, once it began.
     leaving: Option<Instant>,
     left: bool,
 }
 
 impl Driver {
-    fn new(config: Config, endpoint: Endpoint) -> Self {
+    fn new(config: Config, endpoint: Endpoint, lease: SharedLease) -> Self {
         let now = Instant::now();
         Self {
             joiner: Joiner::new(config.gossip.address, now),
@@ -132,6 +153,10 @@ impl Driver {
             endpoint,
             streams: Streams::default(),
             grace: config.grace,
+            term: lease.renew(),
+            settled: 0,
+            lease,
+            renew_at: now,
             leaving: None,
             left: false,
         }
@@ -139,10 +164,8 @@ impl Driver {
 
     fn next(&self) -> Option<Instant> {
         let leaving = self.leaving.filter(|_| !self.left);
-        [self.machine.poll_timeout(), self.joiner.next(), leaving]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [self.machine.poll_timeout(), self.joiner.next(), leaving];
+        deadlines.into_iter().flatten().chain([self.renew_at]).min()
     }
 
     /// Takes the datagram in `buffer` and those that came with it.
@@ -185,6 +208,19 @@ impl Driver {
         self.machine.leave(now);
     }
 
+    /// This loop goes round. After a gap the members are asked what happened.
+    fn renew(&mut self) {
+        let now = Instant::now();
+        let term = self.lease.renew();
+        self.renew_at = now + self.lease.period();
+        if std::mem::replace(&mut self.term, term) != term {
+            tracing::warn!("this process was stopped or starved: asking what happened meanwhile");
+            // What is known already is of before.
+            self.flush();
+            self.joiner.again(now);
+        }
+    }
+
     fn due(&mut self) {
         let now = Instant::now();
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {
@@ -194,6 +230,9 @@ impl Driver {
             self.left = true;
         }
         if self.leaving.is_none() {
+            if self.joiner.asks_again(now) {
+                self.machine.rejoin(now);
+            }
             let present = self.machine.members().filter(|m| m.state.is_present());
             let present = present.map(wire::Member::address).collect();
             for address in self.joiner.due(&present, now) {
@@ -207,10 +246,17 @@ impl Driver {
     fn settle(&mut self, seen: &watch::Sender<Seen>) {
         let present = self.machine.members().filter(|m| m.state.is_present());
         let names: BTreeSet<String> = present.map(|m| m.alive.node.clone()).collect();
+        let exchanged = self.machine.counters().exchanges > 0;
+        let settled = self.joiner.is_settled(exchanged, names.len() > 1);
+        if settled && self.leaving.is_none() {
+            self.settled = self.term;
+        }
+        let term = self.settled;
+        let view = View { names, term };
         let now = if self.left {
-            Seen::Left(names)
-        } else if self.leaving.is_some() || self.joiner.is_settled(names.len() > 1) {
-            Seen::Members(names)
+            Seen::Left(view)
+        } else if self.leaving.is_some() || settled {
+            Seen::Members(view)
         } else {
             Seen::Unsettled
         };

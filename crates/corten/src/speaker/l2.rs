@@ -8,6 +8,7 @@ mod sockets;
 use super::assigned::Assigned;
 use super::convert;
 use super::exclusions::Exclusions;
+use super::lease::Right;
 use crate::report;
 use corten_engine::advertise::l2::Conflict;
 use corten_engine::speaker::LinkState;
@@ -33,10 +34,19 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
 }
 
+/// What is to be done: latest wins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Orders {
+    /// The desired table; `None` until something was decided.
+    pub(crate) table: Option<Arc<wire::Table>>,
+    /// The term of the lease in which that was decided.
+    pub(crate) term: u64,
+}
+
 /// How the driver is reached.
 pub(crate) struct Ports {
-    /// The desired table; `None` until something was decided.
-    pub(crate) table: watch::Receiver<Option<Arc<wire::Table>>>,
+    /// What is to be done.
+    pub(crate) orders: watch::Receiver<Orders>,
     /// What was observed.
     pub(crate) observed: watch::Sender<Observed>,
     /// What is asked of it.
@@ -79,9 +89,9 @@ pub(crate) struct Snapshot {
 ///
 /// # Errors
 /// What makes answering impossible: no netlink, no right to open packet sockets.
-pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()> {
+pub(crate) async fn drive(config: Config, mut ports: Ports, right: Right) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::new()?;
-    let mut driver = Driver::new(config)?;
+    let mut driver = Driver::new(config, right)?;
     let mut renewal = tokio::time::interval(Assigned::RENEWAL);
     renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut buffer = Sockets::buffer();
@@ -98,14 +108,15 @@ pub(crate) async fn drive(config: Config, mut ports: Ports) -> anyhow::Result<()
             },
             () = until(deadline) => {}
             links = monitor.next() => driver.links(&links?)?,
-            changed = ports.table.changed() => {
+            changed = ports.orders.changed() => {
                 changed?;
-                let table = ports.table.borrow_and_update().clone();
-                driver.table(table);
+                let orders = ports.orders.borrow_and_update().clone();
+                driver.follow(orders);
             }
             Some(query) = ports.queries.recv() => driver.answer(query),
             _ = renewal.tick(), if driver.assigned.is_on() => driver.renew(),
         }
+        driver.watch();
         driver.due();
         driver.settle(&ports.observed);
     }
@@ -122,6 +133,7 @@ async fn until(deadline: Option<Instant>) {
 
 struct Driver {
     machine: wire::L2,
+    right: Right,
     sockets: Sockets,
     assigned: Assigned,
     exclusions: Exclusions,
@@ -140,7 +152,7 @@ struct Known {
 }
 
 impl Driver {
-    fn new(config: Config) -> anyhow::Result<Self> {
+    fn new(config: Config, right: Right) -> anyhow::Result<Self> {
         let options = wire::L2Options {
             pace: config.gratuitous_rate,
             seed: config.seed,
@@ -148,6 +160,7 @@ impl Driver {
         };
         Ok(Self {
             machine: wire::L2::new(options),
+            right,
             sockets: Sockets::default(),
             assigned: Assigned::open(config.assign)?,
             exclusions: config.exclusions,
@@ -162,6 +175,8 @@ impl Driver {
     fn burst(&mut self, index: u32, buffer: &mut [u8], mut length: usize) {
         let now = Instant::now();
         for further in (0..BURST).rev() {
+            // The process may have been stopped between any two frames.
+            self.watch();
             self.machine.handle_frame(index, &buffer[..length], now);
             self.flush();
             // A frame that is taken has to be handled: none is when this was the last turn.
@@ -171,9 +186,23 @@ impl Driver {
         }
     }
 
-    fn table(&mut self, table: Option<Arc<wire::Table>>) {
-        if let Some(table) = table {
-            self.machine.handle_table(table, Instant::now());
+    fn follow(&mut self, orders: Orders) {
+        self.watch();
+        let now = Instant::now();
+        if let Some(table) = orders.table {
+            self.machine.handle_table(table, now);
+        }
+        if self.machine.is_silent() && self.right.resume(orders.term) {
+            tracing::info!("what happened meanwhile is known: answering again");
+            self.machine.speak_again(now);
+        }
+    }
+
+    /// Falls silent if the right to answer has ended.
+    fn watch(&mut self) {
+        if !self.right.is_held() && !self.machine.is_silent() {
+            tracing::warn!("silent: this process was stopped or starved, others may answer");
+            self.machine.fall_silent();
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::cli::membership::{Detector, Host, MembershipArgs};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
-use crate::speaker::gossip::{Config, Found, Ports, Seen};
+use crate::speaker::gossip::{Config, Found, Ports, Seen, View};
 use anyhow::Context as _;
 use corten_engine::membership::Membership;
 use corten_engine::names::NodeName;
@@ -269,12 +269,15 @@ impl Link {
     }
 }
 
-/// What the speaker is told; `None` while nothing may rest on it.
-pub(super) fn membership(seen: &Seen) -> Option<Membership> {
+/// What is known of the members; `None` while nothing may rest on it.
+pub(super) fn view(seen: &Seen) -> Option<&View> {
     match seen {
         Seen::Unsettled => None,
-        Seen::Members(names) | Seen::Left(names) => Some(Membership::Members(
-            names.iter().cloned().map(NodeName).collect(),
-        )),
+        Seen::Members(view) | Seen::Left(view) => Some(view),
     }
+}
+
+/// The same in the engine's words.
+pub(super) fn membership(view: &View) -> Membership {
+    Membership::Members(view.names.iter().cloned().map(NodeName).collect())
 }

@@ -43,6 +43,11 @@ impl Board {
         }
     }
 
+    /// The table as it stands.
+    pub(super) fn table(&self) -> L2Table {
+        self.table.clone()
+    }
+
     /// Services that have the address.
     pub(super) fn holders(&self, ip: IpAddr) -> impl Iterator<Item = &ServiceKey> {
         self.holders.get(&ip).into_iter().flatten()

@@ -4,7 +4,7 @@ use super::member::MemberState;
 use super::message::{Accusation, Ack, Message};
 use super::push_pull::PushPull;
 use super::stream::{Direction, StreamMessage, StreamReader};
-use super::{Drop, Event, Gossip, Malformed, Output, Presence};
+use super::{Drop, Event, Gossip, Malformed, Member, Output, Presence};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,6 +12,9 @@ use std::time::Instant;
 
 /// Most streams at a time, each way.
 const STREAMS_MAX: usize = 32;
+
+/// Members asked at a time by a node that was away.
+const AGAIN: usize = 3;
 
 /// Names a stream between the machine and its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +98,26 @@ impl Gossip {
     /// Exchanges states with whoever is at this address, as one who is new.
     pub fn join(&mut self, address: SocketAddr, now: Instant) {
         self.exchange(address, true, now);
+    }
+
+    /// This node was away and doesn't know what happened meanwhile: exchanges states anew with a
+    /// few members. Exchanges begun before are forgotten; their answers may be as old.
+    pub fn rejoin(&mut self, now: Instant) {
+        let begun = |s: &Stream| match s.purpose {
+            Purpose::Exchange { .. } => true,
+            Purpose::Serve | Purpose::Ping(_) => false,
+        };
+        let open = self.streams.open.iter();
+        let old: Vec<StreamId> = open.filter(|e| begun(e.1)).map(|e| *e.0).collect();
+        for stream in old {
+            self.streams.open.remove(&stream);
+            self.outputs.push_back(Output::Close { stream });
+        }
+        let own = &self.options.name;
+        let wanted = |m: &Member| m.alive.node != *own && m.state.is_present();
+        for member in self.members.random(AGAIN, wanted, &mut self.rng) {
+            self.exchange(member.address(), false, now);
+        }
     }
 
     pub(super) fn exchange(&mut self, with: SocketAddr, join: bool, now: Instant) {

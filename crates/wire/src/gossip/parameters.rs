@@ -111,6 +111,22 @@ impl Parameters {
             .saturating_mul(self.suspicion_mult)
     }
 
+    /// The shortest time in which others can find this node dead although nothing was said
+    /// against it before.
+    #[must_use]
+    pub fn shortest_death(&self) -> Duration {
+        let suspicion = self.suspicion_min(1).max(Duration::from_secs(1));
+        match self.detection {
+            Detection::Off => suspicion,
+            // The last heartbeat may have gone out one interval before the silence.
+            Detection::On {
+                interval,
+                multiplier,
+                confirm,
+            } => suspicion.min(interval * multiplier.saturating_sub(1) + confirm),
+        }
+    }
+
     /// Between exchanges among so many members.
     pub(super) fn push_pull_period(&self, members: usize) -> Duration {
         const THRESHOLD: usize = 32;

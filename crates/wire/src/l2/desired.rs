@@ -88,6 +88,15 @@ impl L2 {
     }
 
     fn settle(&mut self, now: Instant) {
+        if self.silent {
+            // Nobody waits for an answer meanwhile, and nothing of before may be left to be
+            // yielded afterwards.
+            while self.pending.next().is_some() {
+                let mut budget = self.budget();
+                self.apply(&mut budget, now);
+            }
+            return;
+        }
         self.admit_probes(now);
         self.ask_fellows(now);
         self.pump(now);
@@ -147,7 +156,7 @@ impl L2 {
         };
         match (&address.phase, yielded) {
             (Phase::Yielding { .. }, true) => {}
-            (Phase::Active, true) => {
+            (Phase::Active, true) if !self.silent => {
                 let heard = address.succeeded(since, YIELD);
                 if heard == address.on {
                     self.remove(ip);

@@ -15,6 +15,9 @@ const FRAMES: u32 = 64;
 
 impl L2 {
     pub(super) fn send(&mut self, link: u32, frame: Vec<u8>) {
+        if self.silent {
+            return;
+        }
         self.outputs.push_back(Output::Send { link, frame });
     }
 
@@ -32,6 +35,9 @@ impl L2 {
     /// Sends what is due and what the pace allows, on every link; what is too much for one call
     /// is left to the next.
     pub(super) fn pump(&mut self, now: Instant) {
+        if self.silent {
+            return;
+        }
         let gaining = self.pending.next().is_some();
         let mut left = FRAMES;
         for (&index, port) in &mut self.ports {

@@ -63,4 +63,7 @@ pub enum Drop {
     /// was heard.
     #[error("the address is not answered now")]
     Silent,
+    /// This node may not answer for anything now: it was away ([`super::L2::fall_silent`]).
+    #[error("this node may not answer until it has heard what happened meanwhile")]
+    Away,
 }

@@ -14,6 +14,7 @@ mod answering;
 mod anything;
 mod conflicts;
 mod probing;
+mod silence;
 mod slicing;
 mod yielding;
 

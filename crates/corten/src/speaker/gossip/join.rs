@@ -22,6 +22,8 @@ pub(super) struct Joiner {
     found: Found,
     attempt_at: Instant,
     patience: Option<Instant>,
+    /// Whether this node was away: whoever it took for a member then proves nothing.
+    afresh: bool,
     /// Those that couldn't be joined, as far as that was said.
     failed: BTreeSet<SocketAddr>,
 }
@@ -33,8 +35,21 @@ impl Joiner {
             found: Found::Nothing,
             attempt_at: now,
             patience: Some(now + PATIENCE),
+            afresh: false,
             failed: BTreeSet::new(),
         }
+    }
+
+    /// This node was away: it waits for an exchange again before it relies on membership.
+    pub(super) fn again(&mut self, now: Instant) {
+        self.patience = Some(now + PATIENCE);
+        self.attempt_at = now;
+        self.afresh = true;
+    }
+
+    /// Whether members are to be asked now what happened while this node was away.
+    pub(super) fn asks_again(&self, now: Instant) -> bool {
+        self.afresh && self.attempt_at <= now
     }
 
     /// Discovery looked: whoever is new is joined now.
@@ -47,7 +62,7 @@ impl Joiner {
 
     /// When [`Self::due`] has to be called next.
     pub(super) fn next(&self) -> Option<Instant> {
-        let attempts = Some(self.attempt_at).filter(|_| !self.others().is_empty());
+        let attempts = Some(self.attempt_at).filter(|_| self.afresh || !self.others().is_empty());
         [attempts, self.patience].into_iter().flatten().min()
     }
 
@@ -73,13 +88,15 @@ impl Joiner {
             return BTreeSet::new();
         }
         let alone = !present.iter().any(|address| *address != self.own);
-        self.attempt_at = now + if alone { EAGER } else { CALM };
+        let eager = alone || self.afresh;
+        self.attempt_at = now + if eager { EAGER } else { CALM };
         &self.others() - present
     }
 
     /// An exchange succeeded.
     pub(super) fn exchanged(&mut self, with: SocketAddr) {
         self.patience = None;
+        self.afresh = false;
         self.failed.remove(&with);
     }
 
@@ -88,12 +105,19 @@ impl Joiner {
         self.failed.insert(with)
     }
 
-    /// Whether membership may be relied on, given whether others are members.
-    pub(super) fn is_settled(&mut self, others_present: bool) -> bool {
+    /// Whether membership may be relied on, given whether states were ever exchanged, whoever
+    /// began, and whether others are members.
+    pub(super) fn is_settled(&mut self, exchanged: bool, others_present: bool) -> bool {
         let none_to_find = matches!(self.found, Found::All(_)) && self.others().is_empty();
-        if others_present || none_to_find {
+        let enough = if self.afresh {
+            none_to_find && !others_present
+        } else {
+            none_to_find || exchanged
+        };
+        if enough {
             self.patience = None;
         }
+        self.afresh &= self.patience.is_some();
         self.patience.is_none()
     }
 }

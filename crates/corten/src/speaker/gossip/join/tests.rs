@@ -18,29 +18,32 @@ fn it_settles_with_the_first_of_three_things() {
     let second = Duration::from_secs(1);
     // Nobody is to be found.
     let (mut j, now) = joiner();
-    assert!(!j.is_settled(false));
+    assert!(!j.is_settled(false, false));
     j.found(Found::All(set(&[1])), now);
-    assert!(j.is_settled(false));
+    assert!(j.is_settled(false, false));
     // Not everything could be asked: that nobody was found says nothing.
     let (mut j, now) = joiner();
     j.found(Found::Some(set(&[1])), now);
-    assert!(!j.is_settled(false));
+    assert!(!j.is_settled(false, false));
     // An exchange.
     let (mut j, now) = joiner();
     j.found(Found::All(set(&[1, 2])), now);
-    assert!(!j.is_settled(false));
+    assert!(!j.is_settled(false, false));
     j.exchanged(at(2));
-    assert!(j.is_settled(false));
+    assert!(j.is_settled(false, false));
     // Somebody else joined us.
     let (mut j, _) = joiner();
-    assert!(j.is_settled(true));
+    assert!(j.is_settled(true, true));
+    // That somebody is known, by hearsay, is no exchange.
+    let (mut j, _) = joiner();
+    assert!(!j.is_settled(false, true));
     // Ten seconds.
     let (mut j, now) = joiner();
     j.found(Found::All(set(&[2])), now);
     j.due(&set(&[1]), now + second * 9);
-    assert!(!j.is_settled(false));
+    assert!(!j.is_settled(false, false));
     j.due(&set(&[1]), now + second * 10);
-    assert!(j.is_settled(false));
+    assert!(j.is_settled(false, false));
 }
 
 #[test]
@@ -67,4 +70,40 @@ fn a_failure_is_said_once_until_it_works() {
     assert!(!j.failed(at(2)));
     j.exchanged(at(2));
     assert!(j.failed(at(2)));
+}
+
+#[test]
+fn who_was_away_waits_for_an_exchange_of_his_own() {
+    let second = Duration::from_secs(1);
+    let away = || {
+        let (mut j, now) = joiner();
+        j.found(Found::All(set(&[1, 2])), now);
+        j.exchanged(at(2));
+        assert!(j.is_settled(true, true));
+        let now = now + second * 60;
+        j.again(now);
+        (j, now)
+    };
+    // What was exchanged before, and members known from before, prove nothing.
+    let (mut j, now) = away();
+    assert!(!j.is_settled(true, true));
+    assert!(j.asks_again(now));
+    j.due(&set(&[1, 2]), now);
+    assert!(!j.asks_again(now));
+    assert_eq!(j.next(), Some(now + EAGER));
+    assert!(j.asks_again(now + EAGER));
+    j.exchanged(at(2));
+    assert!(j.is_settled(true, true));
+    assert!(!j.asks_again(now + EAGER));
+    // Nobody answers: ten seconds.
+    let (mut j, now) = away();
+    j.due(&set(&[1, 2]), now + second * 9);
+    assert!(!j.is_settled(true, true));
+    j.due(&set(&[1, 2]), now + second * 10);
+    assert!(j.is_settled(true, true));
+    // Nobody is there, and nobody is to be found.
+    let (mut j, now) = away();
+    j.found(Found::All(set(&[1])), now);
+    assert!(!j.is_settled(true, true));
+    assert!(j.is_settled(true, false));
 }
