@@ -52,6 +52,7 @@ pub struct Status {
 
 /// A BGP peer of a [`Status`].
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BgpPeer {
     /// Name of the BGPPeer.
     pub peer: String,
@@ -60,6 +61,25 @@ pub struct BgpPeer {
     /// What went wrong last, while the session isn't up.
     #[serde(default)]
     pub error: Option<String>,
+    /// Seconds the session has been up.
+    #[serde(default)]
+    pub up_seconds: Option<u64>,
+    /// The BFD session beside it.
+    #[serde(default)]
+    pub bfd: Option<Bfd>,
+}
+
+/// The BFD session beside a BGP session.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bfd {
+    /// Our state.
+    pub state: String,
+    /// The peer's state, once it was heard.
+    #[serde(default)]
+    pub peer_state: Option<String>,
+    /// Times it went down.
+    pub downs: u64,
 }
 
 /// Gossip in a [`Status`].

@@ -6,9 +6,11 @@
 //! so the series of a pool or Service vanish with it. [`FAMILIES`] is the list that
 //! `docs/reference/metrics.md` explains; a test keeps the two equal.
 
+mod bfd;
 mod bgp;
 pub mod process;
 
+pub use bfd::Bfd;
 pub use bgp::Bgp;
 
 use corten_api::pool::IPAddressPoolStatus;
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub announced: BTreeSet<Announced>,
     /// BGP sessions, by address and port of the peer and by VRF.
     pub bgp: BTreeMap<(String, String), Bgp>,
+    /// BFD sessions, by address of the peer and by VRF.
+    pub bfd: BTreeMap<(String, String), Bfd>,
     /// The source.
     pub source: Source,
     /// Conflicts known now.
@@ -139,7 +143,7 @@ fn layer2(snapshot: &Snapshot, value: fn(&Layer2) -> u64) -> Vec<Sample> {
 
 // DEVIATION: metallb_allocator_services_allocated_total, registered and never set, is left out.
 /// Every family, in the order written.
-pub const FAMILIES: [Family; 36] = [
+pub const FAMILIES: [Family; 44] = [
     Family {
         name: "metallb_allocator_addresses_total",
         type_: Type::Gauge,
@@ -293,6 +297,62 @@ pub const FAMILIES: [Family; 36] = [
         labels: &["peer", "vrf"],
         help: "BGP messages received from a peer",
         samples: |s| bgp::samples(s, |b| b.total_received),
+    },
+    Family {
+        name: "metallb_bfd_session_up",
+        type_: Type::Gauge,
+        labels: &["peer", "vrf"],
+        help: "1 while the BFD session with a peer is up, else 0",
+        samples: |s| bfd::samples(s, |b| u64::from(b.up)),
+    },
+    Family {
+        name: "metallb_bfd_control_packet_input",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BFD control packets of a peer taken",
+        samples: |s| bfd::samples(s, |b| b.packets_received),
+    },
+    Family {
+        name: "metallb_bfd_control_packet_output",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BFD control packets sent to a peer",
+        samples: |s| bfd::samples(s, |b| b.packets_sent),
+    },
+    Family {
+        name: "metallb_bfd_echo_packet_input",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BFD echo packets that came back; none is sent",
+        samples: |s| bfd::samples(s, |_| 0),
+    },
+    Family {
+        name: "metallb_bfd_echo_packet_output",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "BFD echo packets sent; none is",
+        samples: |s| bfd::samples(s, |_| 0),
+    },
+    Family {
+        name: "metallb_bfd_session_up_events",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "Times the BFD session with a peer went up",
+        samples: |s| bfd::samples(s, |b| b.ups),
+    },
+    Family {
+        name: "metallb_bfd_session_down_events",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "Times the BFD session with a peer went down",
+        samples: |s| bfd::samples(s, |b| b.downs),
+    },
+    Family {
+        name: "metallb_bfd_zebra_notifications",
+        type_: Type::Counter,
+        labels: &["peer", "vrf"],
+        help: "Times BGP was told of a change of the BFD session",
+        samples: |s| bfd::samples(s, |b| b.notices),
     },
     Family {
         name: "metallb_k8s_client_updates_total",

@@ -156,7 +156,7 @@ pub(crate) struct Conflict {
 }
 
 /// A BGP peer of this node, and the session with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BgpPeer {
     /// Name of the BGPPeer.
@@ -183,6 +183,44 @@ pub(crate) struct BgpPeer {
     pub(crate) sent: BgpMessages,
     /// Messages received.
     pub(crate) received: BgpMessages,
+    /// How the way to the peer is watched; absent if it isn't.
+    pub(crate) bfd: Option<Bfd>,
+}
+
+/// The BFD session beside a BGP session; peers at one address share it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Bfd {
+    /// This end.
+    pub(crate) local: String,
+    /// The peer.
+    pub(crate) peer: String,
+    /// Whether it is a session for several hops.
+    pub(crate) multihop: bool,
+    /// Our state as RFC 5880 §6.8.1 calls it; Waiting while there can't be a session.
+    pub(crate) state: String,
+    /// The peer's state; absent while it isn't heard.
+    pub(crate) peer_state: Option<String>,
+    /// Why the session isn't up, or wasn't.
+    pub(crate) diagnostic: Option<String>,
+    /// Interval we send at, before jitter; absent while nothing is sent by itself.
+    pub(crate) transmit_milliseconds: Option<f64>,
+    /// How long the peer may be silent; absent until it was heard.
+    pub(crate) detection_milliseconds: Option<f64>,
+    /// Why there can't be a session, or why its packets aren't sent.
+    pub(crate) error: Option<String>,
+    /// Control packets sent.
+    pub(crate) packets_sent: u64,
+    /// Control packets taken.
+    pub(crate) packets_received: u64,
+    /// Packets ignored.
+    pub(crate) packets_ignored: u64,
+    /// Times it went up.
+    pub(crate) ups: u64,
+    /// Times it went down.
+    pub(crate) downs: u64,
+    /// Times the BGP session was told.
+    pub(crate) notices: u64,
 }
 
 /// BGP messages by type.

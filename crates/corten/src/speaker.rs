@@ -1,6 +1,7 @@
 //! The wire side: one driver task a protocol, and what they need.
 
 mod assigned;
+pub(crate) mod bfd;
 pub(crate) mod bgp;
 pub(crate) mod convert;
 pub(crate) mod exclusions;

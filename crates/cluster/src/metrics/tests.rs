@@ -3,6 +3,15 @@ use corten_engine::advertise::l2::Mac;
 use corten_engine::rejection::{Kind, ObjectRef};
 use std::time::Duration;
 
+const BFD: Bfd = Bfd {
+    up: true,
+    packets_received: 13,
+    packets_sent: 14,
+    ups: 15,
+    downs: 16,
+    notices: 17,
+};
+
 fn example() -> Snapshot {
     let pool = IPAddressPoolStatus {
         assigned_ipv4: 3,
@@ -48,6 +57,7 @@ fn example() -> Snapshot {
         }]
         .into(),
         bgp: [(("192.0.2.2:179".to_owned(), "default".to_owned()), bgp)].into(),
+        bfd: [(("192.0.2.2".to_owned(), "default".to_owned()), BFD)].into(),
         source: Source {
             updates: 9,
             update_errors: 2,
@@ -111,6 +121,14 @@ fn names_and_labels_are_exact() {
         r#"metallb_bgp_route_refresh_sent{peer="192.0.2.2:179",vrf="default"} 10"#,
         r#"metallb_bgp_total_sent{peer="192.0.2.2:179",vrf="default"} 11"#,
         r#"metallb_bgp_total_received{peer="192.0.2.2:179",vrf="default"} 12"#,
+        r#"metallb_bfd_session_up{peer="192.0.2.2",vrf="default"} 1"#,
+        r#"metallb_bfd_control_packet_input{peer="192.0.2.2",vrf="default"} 13"#,
+        r#"metallb_bfd_control_packet_output{peer="192.0.2.2",vrf="default"} 14"#,
+        r#"metallb_bfd_echo_packet_input{peer="192.0.2.2",vrf="default"} 0"#,
+        r#"metallb_bfd_echo_packet_output{peer="192.0.2.2",vrf="default"} 0"#,
+        r#"metallb_bfd_session_up_events{peer="192.0.2.2",vrf="default"} 15"#,
+        r#"metallb_bfd_session_down_events{peer="192.0.2.2",vrf="default"} 16"#,
+        r#"metallb_bfd_zebra_notifications{peer="192.0.2.2",vrf="default"} 17"#,
         "metallb_k8s_client_updates_total 9",
         "metallb_k8s_client_update_errors_total 2",
         "metallb_k8s_client_config_loaded_bool 1",
@@ -148,6 +166,7 @@ fn series_vanish_with_what_they_are_about() {
         "allocator",
         "layer2",
         "bgp",
+        "bfd",
         "announced",
         "conflict",
         "rejections",

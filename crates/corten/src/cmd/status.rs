@@ -151,7 +151,15 @@ fn bgp_peers(out: &mut String, status: &Status, style: Style) {
         out,
         style,
         "BGP PEERS",
-        &["PEER", "ADDRESS", "STATE", "FOR", "ANNOUNCED", "LAST ERROR"],
+        &[
+            "PEER",
+            "ADDRESS",
+            "STATE",
+            "FOR",
+            "BFD",
+            "ANNOUNCED",
+            "LAST ERROR",
+        ],
         rows,
     );
 }
@@ -180,6 +188,12 @@ fn peer_row(peer: &BgpPeer, style: Style) -> Vec<String> {
         or_none(address),
         state,
         or_none(peer.up_seconds.map(|s| format!("{s} s"))),
+        peer.bfd
+            .as_ref()
+            .map_or("-".to_owned(), |bfd| match bfd.state.as_str() {
+                "Up" => style.good(&bfd.state),
+                state => style.bad(state),
+            }),
         announced,
         or_none(error),
     ]

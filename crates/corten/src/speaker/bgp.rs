@@ -8,8 +8,10 @@ pub(crate) mod convert;
 mod local;
 mod peers;
 mod seen;
+mod watched;
 
 use crate::report;
+use crate::speaker::bfd::{Bfd, Way};
 use connections::{Connections, Event, LINGER};
 use convert::Table;
 use corten_host::netlink::{Link, LinkMonitor};
@@ -36,18 +38,22 @@ pub(crate) struct Ports {
 /// Runs until `ports.stop`, and up to a second longer, while peers are told.
 ///
 /// # Errors
-/// No netlink.
+/// No netlink, or no BFD where it is asked for.
 pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::new()?;
     let mut driver = Driver::new(seed);
     loop {
         let deadline = driver.next();
         tokio::select! {
-            _ = &mut ports.stop, if driver.leaving.is_none() => driver.leave(),
+            _ = &mut ports.stop, if driver.leaving.is_none() => driver.leave().await,
             event = driver.connections.next(), if !driver.connections.is_empty() => {
                 if let Some((peer, id, event)) = event {
                     driver.event(&peer, id, event);
                 }
+            }
+            news = watched::next(&mut driver.bfd) => {
+                let (way, news) = news?;
+                driver.watched(&way, &news);
             }
             () = until(deadline) => {}
             links = monitor.next() => {
@@ -55,18 +61,24 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
                 // What waits for a way may have one now.
                 driver.look = driver.look.map(|_| Instant::now());
                 driver.apply_first();
+                driver.watch()?;
             }
             Ok(()) = ports.table.changed() => {
                 driver.table = ports.table.borrow_and_update().clone();
                 driver.apply();
+                driver.watch()?;
             }
             Some(reply) = ports.queries.recv() => {
                 // Whoever asked may have gone; that's theirs.
-                let _gone = reply.send(driver.report());
+                let _gone = reply.send(driver.report().await);
             }
         }
-        driver.due();
+        driver.due()?;
         if driver.has_left() {
+            // Last, since there are routers (FRR) that end the session for it: they know already.
+            if let Some(bfd) = driver.bfd {
+                bfd.leave();
+            }
             return Ok(());
         }
     }
@@ -93,6 +105,11 @@ struct Driver {
     look: Option<Instant>,
     /// What was said last of a peer's attempts.
     said: BTreeMap<Arc<str>, String>,
+    seed: u64,
+    /// `None` until a peer asks for it.
+    bfd: Option<Bfd>,
+    /// The ways of peers that ask for BFD.
+    ways: BTreeMap<Arc<str>, Way>,
     /// When leaving ends at the latest, once it began.
     leaving: Option<Instant>,
 }
@@ -108,6 +125,9 @@ impl Driver {
             waiting: BTreeMap::new(),
             look: None,
             said: BTreeMap::new(),
+            seed,
+            bfd: None,
+            ways: BTreeMap::new(),
             leaving: None,
         }
     }
@@ -141,9 +161,10 @@ impl Driver {
     }
 
     /// Does what is due, and what the machine asks for.
-    fn due(&mut self) {
+    fn due(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        if self.look.is_some_and(|at| at <= now) {
+        let mut anew = self.look.is_some_and(|at| at <= now);
+        if anew {
             self.apply();
         }
         self.machine.handle_timeout(now);
@@ -159,15 +180,21 @@ impl Driver {
                     self.connections.write(connection, bytes);
                 }
                 wire::Output::Close { connection } => self.connections.close(connection),
-                wire::Output::Notice(notice) => self.say(&name, &notice),
+                wire::Output::Notice(notice) => {
+                    // Its connection shows for certain which way it goes.
+                    anew |= matches!(notice, wire::Notice::SessionUp(_));
+                    self.say(&name, &notice);
+                }
             }
         }
+        if anew { self.watch() } else { Ok(()) }
     }
 
     /// Takes leave of every peer: for good, or for a restart where the peer is to keep the routes.
-    fn leave(&mut self) {
+    async fn leave(&mut self) {
         let now = Instant::now();
         self.leaving = Some(now + LEAVE);
+        self.unwatch_restarting().await;
         let names: Vec<_> = self.targets.keys().cloned().collect();
         for name in names {
             if let Some(peer) = self.machine.peer_mut(&name) {

@@ -63,8 +63,9 @@ impl FactsSide {
             };
             (*ip, counters)
         });
-        let bgp = self.bgp.report().await;
-        let bgp = bgp.iter().filter_map(bgp_metrics);
+        let peers = self.bgp.report().await;
+        let bgp = peers.iter().filter_map(bgp_metrics);
+        let bfd = peers.iter().filter_map(bfd_metrics);
         let announced =
             core.speaker
                 .announced()
@@ -79,6 +80,7 @@ impl FactsSide {
             layer2: layer2.collect(),
             announced: announced.collect(),
             bgp: bgp.collect(),
+            bfd: bfd.collect(),
             source: core.source_counters,
             conflicts: observed.borrow().conflicts.clone(),
             rejections: core.facts.problems().to_vec(),
@@ -98,23 +100,23 @@ impl FactsSide {
                 "there is no Node named {node}: this host is no candidate"
             ));
         }
-        warnings.extend(self.without_bfd());
+        warnings.extend(self.without_echo());
         warnings
     }
 
     /// BGP peers that want what isn't there.
-    fn without_bfd(&self) -> Vec<String> {
+    fn without_echo(&self) -> Vec<String> {
         let speaker = &self.core.speaker;
         let peers = match speaker.bgp_driver() {
             BgpDriver::Absent => BTreeMap::new(),
             BgpDriver::Present => speaker.bgp_table().peers,
         };
         let warning = |(name, peer): (String, BgpPeerOf)| match &peer.session.bfd {
-            Bfd::On { name: profile, .. } => Some(format!(
-                "BGPPeer {name}: no BFD session is made, profile {profile} has no effect: a silent \
-                 peer is noticed by the hold time"
+            Bfd::On { name: of, profile } if profile.echo_mode => Some(format!(
+                "BGPPeer {name}: BFD profile {of} asks for echo packets, which aren't sent: the way \
+                 is watched by control packets alone"
             )),
-            Bfd::Off => None,
+            Bfd::On { .. } | Bfd::Off => None,
         };
         peers.into_iter().filter_map(warning).collect()
     }
@@ -163,4 +165,19 @@ fn bgp_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bgp)> {
         total_received: peer.received.total,
     };
     Some(((peer.address.clone()?, vrf), measured))
+}
+
+/// Its BFD session, measured likewise.
+fn bfd_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bfd)> {
+    let vrf = peer.vrf.clone().unwrap_or_else(|| "default".to_owned());
+    let bfd = peer.bfd.as_ref()?;
+    let measured = metrics::Bfd {
+        up: bfd.state == "Up",
+        packets_received: bfd.packets_received,
+        packets_sent: bfd.packets_sent,
+        ups: bfd.ups,
+        downs: bfd.downs,
+        notices: bfd.notices,
+    };
+    Some(((bfd.peer.clone(), vrf), measured))
 }

@@ -1,6 +1,7 @@
 //! The state machine (RFC 5880 §6.2, §6.8.6), as one function.
 
 use super::iana::Diagnostic;
+use std::fmt;
 
 /// State of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +14,17 @@ pub enum State {
     Init,
     /// Both hear each other.
     Up,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AdminDown => "AdminDown",
+            Self::Down => "Down",
+            Self::Init => "Init",
+            Self::Up => "Up",
+        })
+    }
 }
 
 impl State {

@@ -1,10 +1,12 @@
 //! From the engine's BGP table to the wire's words: the one place where the two meet.
 
+use crate::speaker::bfd;
 use corten_engine::advertise::bgp as decision;
-use corten_engine::advertise::bgp::{BgpTable, Hops, RouterId};
+use corten_engine::advertise::bgp::{BgpTable, Hops, Kind, RouterId};
 use corten_engine::config::community::Community;
-use corten_engine::config::peer::{Password, PeerAsn, Remote};
+use corten_engine::config::peer::{Bfd, Password, PeerAsn, Remote};
 use corten_host::tcp;
+use corten_wire::bfd as path;
 use corten_wire::bgp as wire;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +48,31 @@ pub(crate) struct Session {
     pub(crate) identifier: Identifier,
     /// Everything else; the identifier in it means nothing.
     pub(crate) options: wire::PeerOptions,
+    /// How the way to the peer is watched.
+    pub(crate) watch: Watch,
+}
+
+/// How the way to a peer is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// It isn't.
+    Off,
+    /// By BFD.
+    Bfd {
+        settings: bfd::Settings,
+        reach: Reach,
+    },
+}
+
+/// Which of the two kinds of BFD session it is, as FRR chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// For one hop (RFC 5881).
+    One,
+    /// For several (RFC 5883).
+    Several,
+    /// For one if the peer is on a network of this node, else for several.
+    AsItLies,
 }
 
 /// A BGP identifier.
@@ -128,6 +155,7 @@ fn plan(session: &decision::Session) -> Plan {
                 RouterId::Derived { fallback } => Identifier::Local { fallback },
             },
             options: options(session),
+            watch: watch(session),
         })),
         Err(why) => Plan::Wait(why),
     }
@@ -162,6 +190,31 @@ fn target(session: &decision::Session) -> Result<tcp::Options, String> {
         auth,
         ..tcp::Options::to(SocketAddr::new(ip, session.port))
     })
+}
+
+fn watch(session: &decision::Session) -> Watch {
+    let Bfd::On { profile, .. } = &session.bfd else {
+        return Watch::Off;
+    };
+    let settings = bfd::Settings {
+        timers: path::Timers {
+            desired_min_tx: profile.transmit_interval,
+            required_min_rx: profile.receive_interval,
+            detect_multiplier: profile.detect_multiplier,
+        },
+        role: if profile.passive_mode {
+            path::Role::Passive
+        } else {
+            path::Role::Active
+        },
+        minimum_ttl: profile.minimum_ttl,
+    };
+    let reach = match (session.hops, session.kind) {
+        (Hops::One, _) => Reach::One,
+        (Hops::Any, Kind::External) => Reach::Several,
+        (Hops::Any, Kind::Internal) => Reach::AsItLies,
+    };
+    Watch::Bfd { settings, reach }
 }
 
 fn options(session: &decision::Session) -> wire::PeerOptions {

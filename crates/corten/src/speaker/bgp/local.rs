@@ -26,6 +26,12 @@ pub(super) fn endpoints(links: &[Link], local: SocketAddr, peer: SocketAddr) -> 
     }
 }
 
+/// Whether an address is on a network of this host.
+pub(super) fn is_near(links: &[Link], ip: IpAddr) -> bool {
+    let mut addresses = links.iter().flat_map(|link| &link.addresses);
+    addresses.any(|address| reaches(address, ip))
+}
+
 fn link_of(links: &[Link], ip: IpAddr) -> Option<&Link> {
     let has = |link: &&Link| link.addresses.iter().any(|a| a.ip == ip);
     links.iter().find(has)

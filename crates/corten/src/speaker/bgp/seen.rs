@@ -1,10 +1,13 @@
 //! What people see of the sessions.
 
 use super::Driver;
-use crate::report::{BgpMessages, BgpPeer};
+use crate::report::{self, BgpMessages, BgpPeer};
+use crate::speaker::bfd::{Seen, Way};
+use corten_wire::bfd::Diagnostic;
 use corten_wire::bgp as wire;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Driver {
     /// Logs what is worth it; an attempt that fails as the last one did isn't.
@@ -28,12 +31,18 @@ impl Driver {
     }
 
     /// Every peer, by name.
-    pub(super) fn report(&self) -> Vec<BgpPeer> {
+    pub(super) async fn report(&self) -> Vec<BgpPeer> {
+        let watched = match &self.bfd {
+            Some(bfd) => bfd.report().await,
+            None => BTreeMap::new(),
+        };
         let now = Instant::now();
         let spoken = self.machine.peers().filter_map(|(name, peer)| {
             let target = self.targets.get(name)?;
             let vrf = target.device.clone();
-            Some(spoken(name, &target.remote.to_string(), vrf, peer, now))
+            let mut seen = spoken(name, &target.remote.to_string(), vrf, peer, now);
+            seen.bfd = self.ways.get(name).map(|way| bfd(way, watched.get(way)));
+            Some(seen)
         });
         let waiting = self.waiting.iter().map(|(name, why)| BgpPeer {
             peer: name.to_string(),
@@ -87,5 +96,32 @@ fn spoken(
         },
         sent: messages(&counters.sent),
         received: messages(&counters.received),
+        bfd: None,
+    }
+}
+
+fn bfd(way: &Way, seen: Option<&Seen>) -> report::Bfd {
+    let session = seen.and_then(|seen| seen.session);
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    report::Bfd {
+        local: way.local.to_string(),
+        peer: way.remote.ip().to_string(),
+        multihop: way.multihop,
+        state: session.map_or("Waiting".to_owned(), |s| s.state.to_string()),
+        peer_state: session
+            .filter(|s| s.peer.discriminator != 0)
+            .map(|s| s.peer.state.to_string()),
+        diagnostic: session
+            .filter(|s| s.diagnostic != Diagnostic::NONE)
+            .map(|s| s.diagnostic.to_string()),
+        transmit_milliseconds: session.and_then(|s| s.transmit_interval).map(milliseconds),
+        detection_milliseconds: session.and_then(|s| s.detection_time).map(milliseconds),
+        error: seen.and_then(|seen| seen.error.clone()),
+        packets_sent: session.map_or(0, |s| s.sent),
+        packets_received: session.map_or(0, |s| s.received),
+        packets_ignored: session.map_or(0, |s| s.ignored),
+        ups: seen.map_or(0, |seen| seen.ups),
+        downs: seen.map_or(0, |seen| seen.downs),
+        notices: seen.map_or(0, |seen| seen.notices),
     }
 }

@@ -70,7 +70,7 @@ pub enum Kind {
 pub enum Hops {
     /// On a network of this node: packets go out with TTL 1, BFD is single-hop.
     One,
-    /// Anywhere: full TTL; BFD is multihop unless the peer is on a network of this node.
+    /// Anywhere: full TTL; BFD is multihop, but for an iBGP peer on a network of this node.
     Any,
 }
 

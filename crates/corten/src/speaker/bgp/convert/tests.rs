@@ -1,11 +1,14 @@
-use super::{Identifier, Plan, table};
+use super::{Identifier, Plan, Reach, Watch, table};
+use crate::speaker::bfd;
 use corten_engine::advertise::bgp::{
     Attributes, BgpPeer, BgpTable, Families, Hops, Kind, Route, RouterId, Session,
 };
+use corten_engine::config::bfd::BfdProfile;
 use corten_engine::config::community::Community;
 use corten_engine::config::peer::{Bfd, Password, PeerAsn, Remote};
 use corten_engine::flat::FlatSet;
 use corten_host::tcp;
+use corten_wire::bfd as path;
 use corten_wire::bgp as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -164,4 +167,45 @@ fn routes_are_shared_as_they_are_in_the_engine() {
     assert_eq!(paths, [plain.clone(), plain, marked]);
     let mut paths = a.values();
     assert!(Arc::ptr_eq(paths.next().unwrap(), paths.next().unwrap()));
+}
+
+#[test]
+fn a_profile_is_carried_over_whole() {
+    let profile = BfdProfile {
+        receive_interval: Duration::from_millis(60),
+        transmit_interval: Duration::from_millis(50),
+        detect_multiplier: 5,
+        echo_interval: Duration::from_millis(40),
+        echo_mode: true,
+        passive_mode: true,
+        minimum_ttl: 250,
+    };
+    let settings = bfd::Settings {
+        timers: path::Timers {
+            desired_min_tx: Duration::from_millis(50),
+            required_min_rx: Duration::from_millis(60),
+            detect_multiplier: 5,
+        },
+        role: path::Role::Passive,
+        minimum_ttl: 250,
+    };
+    let check = |hops, kind, reach| {
+        let bfd = Bfd::On {
+            name: "fast".to_owned(),
+            profile: profile.clone(),
+        };
+        let session = Session {
+            bfd,
+            hops,
+            kind,
+            ..session()
+        };
+        let want = Watch::Bfd { settings, reach };
+        assert_eq!(spoken(session).watch, want, "{hops:?} {kind:?}");
+    };
+    check(Hops::One, Kind::External, Reach::One);
+    check(Hops::One, Kind::Internal, Reach::One);
+    check(Hops::Any, Kind::External, Reach::Several);
+    check(Hops::Any, Kind::Internal, Reach::AsItLies);
+    assert_eq!(spoken(session()).watch, Watch::Off);
 }

@@ -1,0 +1,229 @@
+//! A node with Corten, a router, and the cable between them.
+
+use anyhow::{Context, Result, ensure};
+use corten_lab::corten::{Corten, Status};
+use corten_lab::manifests::{self, Manifests, Stack};
+use corten_lab::netns::Netns;
+use corten_lab::process::Process;
+use corten_lab::stage;
+use corten_lab::wait::wait_until;
+use corten_lab::world::Node;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A node with Corten and a router, joined by a cable.
+pub(crate) struct Line {
+    pub(crate) node: Node,
+    pub(crate) router: Netns,
+    pub(crate) manifests: Manifests,
+}
+
+const NODE: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node1\n---\n";
+
+impl Line {
+    /// One with a pool of both families, and two Services of both.
+    pub(crate) fn new(peer: &str, advertisement: &str) -> Result<Self> {
+        let (near, far) = (Netns::new("near")?, Netns::new("far")?);
+        let path = far.path();
+        near.ip(&[format!(
+            "link add near type veth peer name far netns {path}"
+        )])?;
+        for (ns, name, host) in [(&near, "near", 1), (&far, "far", 2)] {
+            ns.ip(&[
+                format!("address add 192.0.2.{host}/24 dev {name}"),
+                format!("address add 2001:db8::{host}/64 dev {name} nodad"),
+                format!("link set {name} up"),
+            ])?;
+        }
+        let manifests = Manifests::new()?;
+        let config = NODE.to_owned()
+            + &manifests::namespace("default")
+            + &manifests::pool("both", &["198.51.100.0/28", "2001:db8:100::/124"])
+            + &object("v1beta2", "BGPPeer", "router", peer)
+            + &object("v1beta1", "BGPAdvertisement", "all", advertisement);
+        manifests.write("config.yaml", &config)?;
+        let line = Self {
+            node: Node {
+                name: "node1".to_owned(),
+                ns: near,
+                nics: Vec::new(),
+            },
+            router: far,
+            manifests,
+        };
+        line.service("web1")?;
+        line.service("web2")?;
+        Ok(line)
+    }
+
+    pub(crate) fn service(&self, name: &str) -> Result<()> {
+        let text = manifests::service(name, Stack::Dual, &[], &["node1"]);
+        self.manifests.write(&format!("{name}.yaml"), &text)
+    }
+
+    pub(crate) fn start(&self) -> Result<Corten> {
+        let metrics = ["--allocate", "--metrics", "127.0.0.1:9120"];
+        Corten::start(&self.node, self.manifests.path(), &metrics)
+    }
+
+    pub(crate) fn metrics(&self) -> Result<String> {
+        let to = "127.0.0.1:9120".parse()?;
+        self.node.ns.run(|| metrics_text(to))
+    }
+}
+
+fn metrics_text(to: std::net::SocketAddr) -> Result<String> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: corten\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+pub(crate) fn object(version: &str, kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: metallb.io/{version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: \
+         metallb-system\nspec: {{{spec}}}\n---\n"
+    )
+}
+
+/// A directory of the scenario's own, open to the users routers change to.
+pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
+    let dir = stage::scratch()?.join(name);
+    fs::create_dir_all(&dir)?;
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
+    Ok(dir)
+}
+
+/// FRR's zebra and bgpd.
+pub(crate) struct Frr {
+    ns: Netns,
+    dir: String,
+    _zebra: Process,
+    _bfdd: Option<Process>,
+    pub(crate) bgpd: Process,
+}
+
+impl Frr {
+    pub(crate) fn start(line: &Line, name: &str, neighbour: &str) -> Result<Self> {
+        Self::start_with_bfd(line, name, neighbour, "")
+    }
+
+    /// With a bfdd, if it is given a configuration.
+    pub(crate) fn start_with_bfd(
+        line: &Line,
+        name: &str,
+        neighbour: &str,
+        bfd: &str,
+    ) -> Result<Self> {
+        let ns = line.router.clone();
+        let dir = scratch(name)?.display().to_string();
+        let config = format!(
+            "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n \
+             {neighbour}\n neighbor 192.0.2.1 passive\n address-family ipv4 unicast\n  neighbor \
+             192.0.2.1 activate\n exit-address-family\n address-family ipv6 unicast\n  neighbor \
+             192.0.2.1 activate\n exit-address-family\nexit\n"
+        );
+        // bgpd takes a next hop for usable only where zebra says how it is reached.
+        let zebra = Self::daemon(&ns, &dir, "zebra", "")?;
+        let socket = PathBuf::from(format!("{dir}/zserv.api"));
+        wait_until("zebra", DEADLINE, || Ok(socket.exists().then_some(())))?;
+        let bfdd = match bfd {
+            "" => None,
+            config => Some(Self::daemon(&ns, &dir, "bfdd", config)?),
+        };
+        let bgpd = Self::daemon(&ns, &dir, "bgpd", &config)?;
+        let frr = Self {
+            ns,
+            dir,
+            _zebra: zebra,
+            _bfdd: bfdd,
+            bgpd,
+        };
+        wait_until("bgpd", DEADLINE, || Ok(frr.says("show bgp summary").ok()))
+            .with_context(|| frr.bgpd.log().join("\n"))?;
+        Ok(frr)
+    }
+
+    /// A daemon, in a PID namespace that ends with it: it changes its user, and loses the death
+    /// signal by that.
+    fn daemon(ns: &Netns, dir: &str, name: &str, config: &str) -> Result<Process> {
+        let (file, pid) = (format!("{dir}/{name}.conf"), format!("{dir}/{name}.pid"));
+        fs::write(&file, config)?;
+        let (program, api) = (format!("/usr/lib/frr/{name}"), format!("{dir}/zserv.api"));
+        let mut args = vec!["--fork", "--pid", "--kill-child", "--", "sh", "-c"];
+        args.extend([r#""$@" & wait $!"#, "sh", &program, "-f", &file, "-i", &pid]);
+        args.extend(["-z", &api, "--vty_socket", dir, "-P", "0"]);
+        args.extend(["--log", "stdout"]);
+        let control = format!("{dir}/bfdd.sock");
+        if name == "bfdd" {
+            args.extend(["--bfdctl", &control]);
+        }
+        let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
+        ns.spawn(name, "unshare", &args)
+    }
+
+    pub(crate) fn says(&self, command: &str) -> Result<String> {
+        self.daemon_says("bgpd", &[command])
+    }
+
+    /// What a daemon answers to commands given one after the other.
+    pub(crate) fn daemon_says(&self, daemon: &str, commands: &[&str]) -> Result<String> {
+        let mut args = vec!["--vty_socket", &self.dir, "-d", daemon];
+        args.extend(commands.iter().flat_map(|command| ["-c", command]));
+        self.ns.output("vtysh", &args)
+    }
+
+    /// Waits until a prefix is there with a usable next hop, or isn't.
+    pub(crate) fn wait_route(&self, prefix: &str, there: bool) -> Result<String> {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        let mut last = String::new();
+        wait_until(prefix, DEADLINE, || {
+            last = self.says(&format!("show bgp {family} unicast {prefix}"))?;
+            let wanted = match there {
+                true => last.contains(", valid, "),
+                false => !last.contains("BGP routing table entry"),
+            };
+            Ok(wanted.then(|| last.clone()))
+        })
+        .with_context(|| last)
+    }
+
+    pub(crate) fn neighbour(&self) -> Result<Value> {
+        let said = self.says("show bgp neighbors 192.0.2.1 json")?;
+        let mut all: Value = serde_json::from_str(&said)?;
+        Ok(all["192.0.2.1"].take())
+    }
+
+    pub(crate) fn wait_neighbour(
+        &self,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let mut last = Value::Null;
+        wait_until(what, DEADLINE, || {
+            last = self.neighbour()?;
+            Ok(wanted(&last).then(|| last.clone()))
+        })
+        .with_context(|| format!("{last}"))
+    }
+}
+
+pub(crate) fn all(text: &str, facts: &[&str]) -> Result<()> {
+    for fact in facts {
+        ensure!(text.contains(fact), "no {fact:?} in {text}");
+    }
+    Ok(())
+}
+
+pub(crate) fn established(status: &Status) -> Option<()> {
+    let up = |p: &corten_lab::corten::BgpPeer| p.state == "Established";
+    (!status.bgp_peers.is_empty() && status.bgp_peers.iter().all(up)).then_some(())
+}

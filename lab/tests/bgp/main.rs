@@ -1,0 +1,39 @@
+//! `corten run` with the BGP and BFD of FRR, BIRD and GoBGP, each in a network namespace of its own.
+//!
+//! FRR's daemons give up root for the user `frr`, so they need real root, not a user namespace's.
+
+mod line;
+mod meeting;
+mod watching;
+
+use corten_lab::trial::{self, Trial};
+use std::process::ExitCode;
+
+const TRIALS: &[Trial] = &[
+    ("frr_hears_both_families", meeting::frr_hears_both_families),
+    (
+        "frr_within_the_as_with_a_password",
+        meeting::frr_within_the_as,
+    ),
+    ("bird_over_ipv6", meeting::bird_over_ipv6),
+    (
+        "gobgp_hears_both_families",
+        meeting::gobgp_hears_both_families,
+    ),
+    ("the_wrong_as_is_named", meeting::the_wrong_as_is_named),
+    ("a_crash_is_noticed", meeting::a_crash_is_noticed),
+    (
+        "a_silent_peer_holds_nothing_up",
+        meeting::a_silent_peer_holds_nothing_up,
+    ),
+    ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
+    ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),
+    (
+        "an_administrator_kills_nothing",
+        watching::an_administrator_kills_nothing,
+    ),
+];
+
+fn main() -> ExitCode {
+    trial::main(TRIALS)
+}

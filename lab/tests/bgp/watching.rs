@@ -1,0 +1,200 @@
+//! BFD beside the sessions.
+
+use crate::line::{DEADLINE, Frr, Line, all, object, scratch};
+use anyhow::{Context, Result, ensure};
+use corten_lab::corten::{BgpPeer, Corten};
+use corten_lab::netns::Netns;
+use corten_lab::wait::wait_until;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// The hold time is no help: what is noticed sooner is noticed by BFD.
+const PEER: &str = "myASN: 64512, peerASN: 64513, holdTime: 90s, bfdProfile: fast";
+/// Long enough for a machine that is busy, and nothing beside the hold time.
+const SOON: Duration = Duration::from_secs(20);
+
+const FRR: &str = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 bfd profile fast";
+const BFDD: &str = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 50\n  \
+                    transmit-interval 50\n exit\nexit\n";
+
+fn line(peer: &str) -> Result<Line> {
+    let line = Line::new(&format!("{PEER}, {peer}"), "")?;
+    profile(&line, "transmitInterval: 50, receiveInterval: 50")?;
+    Ok(line)
+}
+
+fn profile(line: &Line, spec: &str) -> Result<()> {
+    let profile = object("v1beta1", "BFDProfile", "fast", spec);
+    line.manifests.write("bfd.yaml", &profile)
+}
+
+/// Waits until the only peer is as wanted.
+fn wait_peer(
+    corten: &mut Corten,
+    what: &str,
+    wanted: impl Fn(&BgpPeer) -> bool,
+) -> Result<BgpPeer> {
+    corten.wait_status(what, |status| {
+        let peer = status.bgp_peers.into_iter().next();
+        peer.filter(|peer| wanted(peer))
+    })
+}
+
+fn up(peer: &BgpPeer) -> bool {
+    peer.state == "Established" && peer.bfd.as_ref().is_some_and(|bfd| bfd.state == "Up")
+}
+
+/// Nothing passes the router's end of the cable, and neither end sees a link go down.
+fn cut(router: &Netns) -> Result<()> {
+    let chain =
+        |hook| format!("chain {hook} {{ type filter hook {hook} priority -300; policy drop; }}");
+    let (input, output) = (chain("input"), chain("output"));
+    router.nft(&format!("table inet cut {{\n{input}\n{output}\n}}"))
+}
+
+fn mend(router: &Netns) -> Result<()> {
+    router.nft("delete table inet cut")
+}
+
+/// The cable is cut: the session ends long before the hold time. It is mended: all is as before.
+fn dies_and_comes_back(line: &Line, corten: &mut Corten) -> Result<()> {
+    let cut_at = Instant::now();
+    cut(&line.router)?;
+    let lost = wait_peer(corten, "the end of the session", |p| {
+        p.state != "Established"
+    })?;
+    let took = cut_at.elapsed();
+    ensure!(took < SOON, "{took:?}");
+    ensure!(lost.bfd.is_some_and(|bfd| bfd.state != "Up"));
+    all(
+        &corten.story(),
+        &["BFD session is down", "control detection time expired"],
+    )?;
+    mend(&line.router)?;
+    wait_peer(corten, "everything again", up)?;
+    Ok(())
+}
+
+pub(crate) fn frr_and_a_dead_cable() -> Result<()> {
+    let line = line("peerAddress: 192.0.2.2")?;
+    let frr = Frr::start_with_bfd(&line, "frr-bfd", FRR, BFDD)?;
+    let mut corten = line.start()?;
+    wait_peer(&mut corten, "a session with BFD", up).with_context(|| {
+        frr.daemon_says("bfdd", &["show bfd peers"])
+            .unwrap_or_default()
+    })?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    let said = frr.daemon_says("bfdd", &["show bfd peers json"])?;
+    all(
+        &said,
+        &[
+            "\"status\":\"up\"",
+            "\"multihop\":false",
+            "\"remote-receive-interval\":50",
+        ],
+    )?;
+    dies_and_comes_back(&line, &mut corten)?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    let labels = "{peer=\"192.0.2.2\",vrf=\"default\"}";
+    let metrics = line.metrics()?;
+    all(
+        &metrics,
+        &[
+            &format!("metallb_bfd_session_up{labels} 1\n"),
+            &format!("metallb_bfd_session_down_events{labels} 1\n"),
+            &format!("metallb_bfd_session_up_events{labels} 2\n"),
+        ],
+    )?;
+    // Other intervals are agreed on while the session is up.
+    profile(
+        &line,
+        "transmitInterval: 70, receiveInterval: 70, echoMode: true",
+    )?;
+    wait_until("the other interval", DEADLINE, || {
+        let said = frr.daemon_says("bfdd", &["show bfd peers json"])?;
+        Ok(said
+            .contains("\"remote-receive-interval\":70")
+            .then_some(()))
+    })?;
+    let peer = wait_peer(&mut corten, "the session", up)?;
+    ensure!(peer.bfd.is_some_and(|bfd| bfd.downs == 1));
+    // No echo is sent, and somebody says so.
+    let warnings = corten.status()?.warnings;
+    all(
+        &warnings.concat(),
+        &["BGPPeer router", "profile fast", "echo"],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn bird_and_a_dead_cable() -> Result<()> {
+    let line = line("peerAddress: \"2001:db8::2\", peerPort: 1790")?;
+    let dir = scratch("bird-bfd")?;
+    let (config, control) = (dir.join("bird.conf"), dir.join("bird.ctl"));
+    let text = "router id 192.0.2.2;\nprotocol device {}\nprotocol bfd {\n  interface \"far\" { \
+                interval 50 ms; multiplier 3; };\n}\nprotocol bgp corten {\n  local 2001:db8::2 \
+                port 1790 as 64513;\n  neighbor 2001:db8::1 as 64512;\n  passive;\n  error wait time 1, 2;\n  bfd on;\n  \
+                ipv6 { import all; export none; };\n}\n";
+    fs::write(&config, text)?;
+    let (config, socket) = (config.display().to_string(), control.display().to_string());
+    let args = ["-f", "-c", &config, "-s", &socket].map(str::to_owned);
+    let _bird = line.router.spawn("bird", "bird", &args)?;
+    wait_until("BIRD", DEADLINE, || Ok(control.exists().then_some(())))?;
+    let says = |command: &[&str]| {
+        let args = [&["-s", socket.as_str()], command].concat();
+        line.router.output("birdc", &args)
+    };
+    let mut corten = line.start()?;
+    wait_peer(&mut corten, "a session with BFD", up)
+        .with_context(|| says(&["show", "bfd", "sessions"]).unwrap_or_default())?;
+    dies_and_comes_back(&line, &mut corten)?;
+    Ok(())
+}
+
+pub(crate) fn an_administrator_kills_nothing() -> Result<()> {
+    let line = line("peerAddress: 192.0.2.2")?;
+    // A bgpd that doesn't look at BFD: what is drawn from it is our doing alone.
+    let at = "peer 192.0.2.1 local-address 192.0.2.2 interface far";
+    let bfdd = format!("{BFDD}bfd\n {at}\n  profile fast\n exit\nexit\n");
+    let frr = Frr::start_with_bfd(
+        &line,
+        "frr-admin",
+        "neighbor 192.0.2.1 remote-as 64512",
+        &bfdd,
+    )?;
+    let mut corten = line.start()?;
+    let before = wait_peer(&mut corten, "a session with BFD", up)?;
+    let at_bfdd = |last| ["configure terminal", "bfd", at, last];
+    frr.daemon_says("bfdd", &at_bfdd("shutdown"))?;
+    let told = |p: &BgpPeer| {
+        let bfd = p.bfd.as_ref();
+        bfd.is_some_and(|bfd| bfd.peer_state.as_deref() == Some("AdminDown") && bfd.state == "Down")
+    };
+    let stays = |p: &BgpPeer| {
+        ensure!(
+            p.state == "Established" && p.up_seconds >= before.up_seconds,
+            "{p:?}"
+        );
+        Ok(())
+    };
+    stays(&wait_peer(&mut corten, "the administrator's wish", told)?)?;
+    frr.daemon_says("bfdd", &at_bfdd("no shutdown"))?;
+    stays(&wait_peer(&mut corten, "BFD again", up)?)?;
+    // The profile goes: the router hears that it is by our wish, and the session stays as it is.
+    line.manifests
+        .edit("config.yaml", ", bfdProfile: fast", "")?;
+    stays(&wait_peer(&mut corten, "no BFD", |p| p.bfd.is_none())?)?;
+    let mut last = String::new();
+    wait_until("a router that was told", DEADLINE, || {
+        last = frr.daemon_says("bfdd", &["show bfd peers json"])?;
+        let told = last.contains("\"remote-diagnostic\":\"administratively down\"");
+        Ok((told && last.contains("\"status\":\"down\"")).then_some(()))
+    })
+    .with_context(|| last)?;
+    stays(&wait_peer(&mut corten, "the session", |_| true)?)?;
+    ensure!(corten.stop()?.success());
+    let told =
+        |v: &serde_json::Value| v["lastNotificationReason"] == "Cease/Administrative Shutdown";
+    frr.wait_neighbour("the farewell", told)?;
+    Ok(())
+}
