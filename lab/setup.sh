@@ -9,6 +9,7 @@ mkdir -p "$cache"
 
 CARGO_DENY_VERSION=0.20.2
 KUBERNETES_VERSION=1.36.3
+HELM_VERSION=3.21.4
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -77,20 +78,26 @@ memberlist() {
   echo "$sum" >"$cache/memberlist/sum"
 }
 
-# The servers of the test cluster, from the Go modules pinned in lab/cluster.
+# The servers of the test cluster and what installs charts in it, from the Go modules pinned in
+# lab/cluster.
 cluster() {
   server etcd go.etcd.io/etcd/server/v3
   server kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \
     "-X k8s.io/component-base/version.gitVersion=v$KUBERNETES_VERSION" \
     "-X k8s.io/component-base/version.gitMajor=1" \
     "-X k8s.io/component-base/version.gitMinor=36"
+  server helm helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/version.version=v$HELM_VERSION" \
+    "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1" \
+    "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36" \
+    "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1" \
+    "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
 }
 
-# server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module beside it, unless that was done
+# server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module of that name, unless that was done
 # from the very same pins.
 server() {
-  local name=$1 package=$2 module=lab/cluster/etcd pins
-  [ "$name" = etcd ] || module=lab/cluster/kubernetes
+  local name=$1 package=$2 module=lab/cluster/$1 pins
+  [ "$name" != kube-apiserver ] || module=lab/cluster/kubernetes
   pins=$(cat $module/go.mod $module/go.sum | sha256sum)
   [ -x "$cache/cluster/$name" ] && [ "$(cat "$cache/cluster/$name.pins" 2>/dev/null)" = "$pins" ] && return
   have go || { echo "Go is needed to build $name: see https://go.dev/doc/install" >&2; exit 1; }

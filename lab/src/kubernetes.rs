@@ -234,8 +234,11 @@ fn start_etcd(ns: &Netns, dir: &Path) -> Result<Process> {
     ns.spawn("etcd", &binary("etcd")?, &args)
 }
 
-/// A server's program in the cache `lab/setup.sh cluster` fills, or in `$CORTEN_CLUSTER_BIN`.
-fn binary(name: &str) -> Result<String> {
+/// A program in the cache `lab/setup.sh cluster` fills, or in `$CORTEN_CLUSTER_BIN`.
+///
+/// # Errors
+/// If it isn't there.
+pub fn binary(name: &str) -> Result<String> {
     let dir = std::env::var_os("CORTEN_CLUSTER_BIN").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/cluster"),
         PathBuf::from,

@@ -56,6 +56,9 @@ kinds! {
     Deployment, "apps", "v1", "deployments", true;
     Pod, "", "v1", "pods", true;
     Event, "", "v1", "events", true;
+    ConfigMap, "", "v1", "configmaps", true;
+    Deployment, "apps", "v1", "deployments", true;
+    DaemonSet, "apps", "v1", "daemonsets", true;
     EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", true;
     ClusterRole, "rbac.authorization.k8s.io", "v1", "clusterroles", false;
     ClusterRoleBinding, "rbac.authorization.k8s.io", "v1", "clusterrolebindings", false;
@@ -72,6 +75,7 @@ kinds! {
     ServiceL2Status, "metallb.io", "v1beta1", "servicel2statuses", true;
     ServiceBGPStatus, "metallb.io", "v1beta1", "servicebgpstatuses", true;
     ConfigurationState, "metallb.io", "v1beta1", "configurationstates", true;
+    FRRConfiguration, "frrk8s.metallb.io", "v1beta1", "frrconfigurations", true;
 }
 
 impl Kind {

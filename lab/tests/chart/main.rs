@@ -1,0 +1,28 @@
+//! The Helm chart: what it renders, and that the real helm installs it on a real API server in
+//! MetalLB's place and takes it away again. Needs what `lab/setup.sh cluster` builds, and
+//! privileges or user namespaces.
+
+mod helm;
+mod installing;
+mod naming;
+mod permitting;
+mod running;
+mod swapping;
+mod values;
+
+use corten_lab::trial;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trial::main(
+        &[
+            values::TRIALS,
+            naming::TRIALS,
+            permitting::TRIALS,
+            running::TRIALS,
+            installing::TRIALS,
+            swapping::TRIALS,
+        ]
+        .concat(),
+    )
+}

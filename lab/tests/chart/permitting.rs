@@ -1,0 +1,117 @@
+//! The chart's roles grant what those of the plain manifests grant, which a trial of theirs shows to
+//! be just what is used.
+
+use crate::helm::{documents, rendered, repository};
+use anyhow::{Context, Result, ensure};
+use corten_lab::trial::Trial;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+pub(crate) const TRIALS: &[Trial] = &[
+    (
+        "roles_are_those_of_the_manifests",
+        roles_are_those_of_the_manifests,
+    ),
+    ("what_is_off_is_not_granted", what_is_off_is_not_granted),
+];
+
+/// Kind of the role, API group, resource, name of the object, verb.
+pub(crate) type Grant = [String; 5];
+
+fn texts(value: &Value) -> Vec<String> {
+    let items = value.as_array().into_iter().flatten();
+    items
+        .filter_map(|item| Some(item.as_str()?.to_owned()))
+        .collect()
+}
+
+/// What these objects let an account do.
+pub(crate) fn granted(objects: &[Value], account: &str) -> Result<BTreeSet<Grant>> {
+    let mut all = BTreeSet::new();
+    for binding in objects {
+        let subjects = binding["subjects"].as_array().into_iter().flatten();
+        if !subjects.into_iter().any(|s| s["name"] == account) {
+            continue;
+        }
+        let of = &binding["roleRef"];
+        let role = objects
+            .iter()
+            .find(|d| d["kind"] == of["kind"] && d["metadata"]["name"] == of["name"])
+            .context("a binding without role")?;
+        let kind = role["kind"].as_str().unwrap_or_default();
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let mut names = texts(&rule["resourceNames"]);
+            if names.is_empty() {
+                names.push(String::new());
+            }
+            for group in texts(&rule["apiGroups"]) {
+                for resource in texts(&rule["resources"]) {
+                    for name in &names {
+                        for verb in texts(&rule["verbs"]) {
+                            let of = [kind, &group, &resource, name, &verb];
+                            all.insert(of.map(str::to_owned));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Names the plain manifests have for what the chart names after the release.
+const RENAMED: [(&str, &str, &str); 2] = [
+    ("secrets", "memberlist", "metallb-memberlist"),
+    ("deployments", "controller", "metallb-controller"),
+];
+
+fn roles_are_those_of_the_manifests() -> Result<()> {
+    let manifests = repository().join("deploy/kubernetes/rbac.yaml");
+    let manifests = documents(&std::fs::read_to_string(manifests)?)?;
+    let chart = rendered("metallb", "")?;
+    for account in ["controller", "speaker"] {
+        let renamed = |mut grant: Grant| {
+            for (resource, plain, chart) in RENAMED {
+                if grant[2] == resource && grant[3] == plain {
+                    chart.clone_into(&mut grant[3]);
+                }
+            }
+            grant
+        };
+        let wanted = granted(&manifests, account)?;
+        let wanted: BTreeSet<Grant> = wanted.into_iter().map(renamed).collect();
+        let found = granted(&chart, &format!("metallb-{account}"))?;
+        ensure!(!wanted.is_empty(), "{account} may do nothing");
+        ensure!(
+            found == wanted,
+            "{account}: in the chart only: {:?}; in the manifests only: {:?}",
+            found.difference(&wanted),
+            wanted.difference(&found)
+        );
+    }
+    Ok(())
+}
+
+fn what_is_off_is_not_granted() -> Result<()> {
+    let objects = rendered("metallb", "rbac: {create: false}")?;
+    let roles = objects.iter().filter(|o| {
+        let kind = o["kind"].as_str().unwrap_or_default();
+        kind.contains("Role")
+    });
+    ensure!(roles.count() == 0, "roles");
+
+    let objects = rendered("metallb", "controller: {webhookMode: disabled}")?;
+    for grant in granted(&objects, "metallb-controller")? {
+        let resource = grant[2].as_str();
+        let webhooks = [
+            "validatingwebhookconfigurations",
+            "customresourcedefinitions",
+        ];
+        ensure!(!webhooks.contains(&resource), "{grant:?}");
+        ensure!(grant[3] != "metallb-webhook-cert", "{grant:?}");
+    }
+
+    let objects = rendered("metallb", "speaker: {enabled: false}")?;
+    ensure!(granted(&objects, "metallb-speaker")?.is_empty(), "speaker");
+    Ok(())
+}
