@@ -11,7 +11,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 test: lint ## every check and every test
-	@lab/setup.sh net routers memberlist cluster
+	@lab/setup.sh net routers memberlist cluster promtool
 	$(CARGO) build --locked --package corten
 	$(CARGO) test --workspace --locked --no-fail-fast
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
 # once everything is there. usage: lab/setup.sh PART…
-# (parts: net, routers, deny, musl, memberlist, cluster)
+# (parts: net, routers, deny, musl, memberlist, cluster, promtool)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -107,9 +107,23 @@ server() {
   echo "$pins" >"$cache/cluster/$name.pins"
 }
 
+# What tests alert rules, out of Debian's package: installed, that would start a server here.
+promtool() {
+  [ -x "$cache/cluster/promtool" ] && return
+  local dir
+  dir=$(mktemp -d)
+  echo "fetching promtool (once)" >&2
+  [ "$(id -u)" != 0 ] || apt-get update -qq
+  (cd "$dir" && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .) ||
+    { echo "Debian's package prometheus can't be fetched" >&2; exit 1; }
+  mkdir -p "$cache/cluster"
+  mv "$dir/usr/bin/promtool" "$cache/cluster/promtool"
+  rm -r "$dir"
+}
+
 for part in "$@"; do
   case $part in
-    net | routers | deny | musl | memberlist | cluster) "$part" ;;
+    net | routers | deny | musl | memberlist | cluster | promtool) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -2,6 +2,7 @@
 //! MetalLB's place and takes it away again. Needs what `lab/setup.sh cluster` builds, and
 //! privileges or user namespaces.
 
+mod alerting;
 mod helm;
 mod installing;
 mod naming;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
             running::TRIALS,
             installing::TRIALS,
             swapping::TRIALS,
+            alerting::TRIALS,
         ]
         .concat(),
     )
