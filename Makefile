@@ -5,7 +5,7 @@ CARGO ?= cargo
 MUSL = $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl | sed 's/^/--target /')
 DENY := .cache/tools/bin/cargo-deny
 
-.PHONY: demo test bench soak lint deny clean help
+.PHONY: demo test bench soak image lint deny clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ soak: ## ten minutes of SIGKILLs at random moments
 	@lab/setup.sh net
 	$(CARGO) build --locked --package corten
 	CORTEN_SOAK=600 $(CARGO) test --locked --package corten-lab --test daemon -- crashing
+
+image: ## container images without a container engine, and what is in them: target/image
+	deploy/image/build.sh $(ARCH)
 
 lint: deny ## formatting, lints, licences, duplicate versions, documentation links
 	$(CARGO) fmt --all --check

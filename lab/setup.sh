@@ -78,8 +78,8 @@ memberlist() {
   echo "$sum" >"$cache/memberlist/sum"
 }
 
-# The servers of the test cluster and what installs charts in it, from the Go modules pinned in
-# lab/cluster.
+# The servers of the test cluster and what installs charts in it, from the Go modules
+# pinned in lab/cluster.
 cluster() {
   server etcd go.etcd.io/etcd/server/v3
   server kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \

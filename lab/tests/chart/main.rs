@@ -3,7 +3,9 @@
 //! privileges or user namespaces.
 
 mod alerting;
+mod documenting;
 mod helm;
+mod imaging;
 mod installing;
 mod naming;
 mod permitting;
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
             installing::TRIALS,
             swapping::TRIALS,
             alerting::TRIALS,
+            imaging::TRIALS,
+            documenting::TRIALS,
         ]
         .concat(),
     )

@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[Trial] = &[
         roles_are_those_of_the_manifests,
     ),
     ("what_is_off_is_not_granted", what_is_off_is_not_granted),
+    ("metallbs_roles_suffice", metallbs_roles_suffice),
 ];
 
 /// Kind of the role, API group, resource, name of the object, verb.
@@ -113,5 +114,114 @@ fn what_is_off_is_not_granted() -> Result<()> {
 
     let objects = rendered("metallb", "speaker: {enabled: false}")?;
     ensure!(granted(&objects, "metallb-speaker")?.is_empty(), "speaker");
+    Ok(())
+}
+
+/// What the roles of MetalLB's manifests let both accounts, the controller and the speaker do
+/// (`spec/metallb.md` §8.3): `*` is every verb.
+const METALLBS: &[(&str, &str, &[&str], &[&str])] = &[
+    ("", "", &["pods"], &["get", "list"]),
+    (
+        "",
+        "",
+        &["secrets", "configmaps"],
+        &["get", "list", "watch"],
+    ),
+    (
+        "",
+        "metallb.io",
+        &[
+            "bfdprofiles",
+            "bgppeers",
+            "l2advertisements",
+            "bgpadvertisements",
+            "ipaddresspools",
+            "communities",
+        ],
+        &["get", "list", "watch"],
+    ),
+    (
+        "",
+        "metallb.io",
+        &["servicebgpstatuses", "servicebgpstatuses/status"],
+        &["*"],
+    ),
+    (
+        "controller",
+        "",
+        &["services", "namespaces"],
+        &["get", "list", "watch"],
+    ),
+    ("controller", "", &["nodes"], &["list"]),
+    ("controller", "", &["services/status"], &["update"]),
+    ("controller", "", &["events"], &["create", "patch"]),
+    ("controller", "", &["secrets"], &["*"]),
+    ("controller", "apps", &["deployments"], &["get"]),
+    (
+        "controller",
+        "admissionregistration.k8s.io",
+        &["validatingwebhookconfigurations"],
+        &["*"],
+    ),
+    (
+        "controller",
+        "apiextensions.k8s.io",
+        &["customresourcedefinitions"],
+        &["*"],
+    ),
+    ("controller", "metallb.io", &["configurationstates"], &["*"]),
+    (
+        "controller",
+        "metallb.io",
+        &["configurationstates/status"],
+        &["get", "patch", "update"],
+    ),
+    (
+        "controller",
+        "metallb.io",
+        &["ipaddresspools/status"],
+        &["update"],
+    ),
+    (
+        "speaker",
+        "",
+        &["services", "nodes", "namespaces"],
+        &["get", "list", "watch"],
+    ),
+    (
+        "speaker",
+        "discovery.k8s.io",
+        &["endpointslices"],
+        &["get", "list", "watch"],
+    ),
+    ("speaker", "", &["events"], &["create", "patch"]),
+    (
+        "speaker",
+        "metallb.io",
+        &[
+            "servicel2statuses",
+            "servicel2statuses/status",
+            "configurationstates",
+            "configurationstates/status",
+        ],
+        &["*"],
+    ),
+];
+
+fn metallbs_roles_suffice() -> Result<()> {
+    let manifests = repository().join("deploy/kubernetes/rbac.yaml");
+    let manifests = documents(&std::fs::read_to_string(manifests)?)?;
+    for account in ["controller", "speaker"] {
+        for grant in granted(&manifests, account)? {
+            let [_, group, resource, _, verb] = &grant;
+            let there = METALLBS.iter().any(|(to, of, resources, verbs)| {
+                (to.is_empty() || *to == account)
+                    && of == group
+                    && resources.contains(&resource.as_str())
+                    && (verbs.contains(&"*") || verbs.contains(&verb.as_str()))
+            });
+            ensure!(there, "MetalLB's {account} may not {grant:?}");
+        }
+    }
     Ok(())
 }
