@@ -78,7 +78,7 @@ memberlist() {
   echo "$sum" >"$cache/memberlist/sum"
 }
 
-# The servers of the test cluster and what installs charts in it, from the Go modules
+# The servers of the test cluster and what installs charts and overlays in it, from the Go modules
 # pinned in lab/cluster.
 cluster() {
   server etcd go.etcd.io/etcd/server/v3
@@ -91,6 +91,7 @@ cluster() {
     "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36" \
     "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1" \
     "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
+  server kustomize sigs.k8s.io/kustomize/kustomize/v5
 }
 
 # server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module of that name, unless that was done

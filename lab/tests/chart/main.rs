@@ -7,6 +7,7 @@ mod documenting;
 mod helm;
 mod imaging;
 mod installing;
+mod kustomizing;
 mod naming;
 mod permitting;
 mod running;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             installing::TRIALS,
             swapping::TRIALS,
             alerting::TRIALS,
+            kustomizing::TRIALS,
             imaging::TRIALS,
             documenting::TRIALS,
         ]

@@ -41,6 +41,11 @@ impl Container {
             container["command"] == serde_json::json!([format!("/{component}")]),
             "{container}"
         );
+        Self::read(container, component, facts)
+    }
+
+    /// The one a pod's description has.
+    pub(crate) fn read(container: &Value, component: &str, facts: &[(&str, &str)]) -> Result<Self> {
         let mut environment = BTreeMap::new();
         for variable in container["env"].as_array().into_iter().flatten() {
             let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
