@@ -53,7 +53,6 @@ kinds! {
     Service, "", "v1", "services", true;
     ServiceAccount, "", "v1", "serviceaccounts", true;
     Secret, "", "v1", "secrets", true;
-    Deployment, "apps", "v1", "deployments", true;
     Pod, "", "v1", "pods", true;
     Event, "", "v1", "events", true;
     ConfigMap, "", "v1", "configmaps", true;

@@ -5,6 +5,8 @@ use crate::helm::{NAMESPACE, chart, helm_on, rendered};
 use crate::running::Container;
 use crate::values;
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use corten_lab::kubernetes::{Client, Kind, Kubernetes};
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
@@ -229,6 +231,14 @@ fn a_release_comes_and_goes() -> Result<()> {
         ("status.podIP", &ip),
         ("status.hostIP", &ip),
     ];
+    // What the kubelet mounts, once the controller made it.
+    let key = wait_until("the speakers' key", DEADLINE, || {
+        client.get(Kind::Secret, NAMESPACE, "metallb-memberlist")
+    })?;
+    let key = key["data"]["secretkey"].as_str().context("no key")?;
+    let mounted = stage::scratch()?.join("speaker-1/etc/ml_secret_key");
+    std::fs::create_dir_all(&mounted)?;
+    std::fs::write(mounted.join("secretkey"), STANDARD.decode(key)?)?;
     let speaker = start(&cluster, &node.ns, "speaker", &facts)?;
     let given = wait_announced(client, &[&controller, &speaker])?;
     let before = custom_objects(client)?;
