@@ -1,7 +1,7 @@
 //! The main function of kernel-tier tests.
 //!
-//! Not the standard harness: the lab must be entered before any thread starts, and one scenario
-//! at a time is measured on an otherwise idle machine. Arguments are those of the standard one
+//! Not the standard harness: the lab must be entered before any thread starts, and what is measured
+//! runs alone on an otherwise idle machine. Arguments are those of the standard one
 //! as far as people and tools use them: names to run (any that contains one), `--exact`,
 //! `--skip NAME`, `--list`.
 
@@ -9,6 +9,8 @@ use crate::stage;
 use anyhow::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A test: its name and what it does.
@@ -25,6 +27,16 @@ struct Selection {
 /// Runs the trials the command line asks for, one after the other.
 #[must_use]
 pub fn main(trials: &[Trial]) -> ExitCode {
+    run(trials, 1)
+}
+
+/// The same, two at a time: for those that mostly wait for servers to start, and measure nothing.
+#[must_use]
+pub fn main_in_pairs(trials: &[Trial]) -> ExitCode {
+    run(trials, 2)
+}
+
+fn run(trials: &[Trial], at_once: usize) -> ExitCode {
     let selection = Selection::parse(std::env::args().skip(1));
     let chosen: Vec<&Trial> = trials.iter().filter(|(n, _)| selection.admits(n)).collect();
     if selection.list {
@@ -38,23 +50,21 @@ pub fn main(trials: &[Trial]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("\nrunning {} tests", chosen.len());
-    let mut failed = Vec::new();
-    for (name, run) in &chosen {
-        let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let took = start.elapsed().as_secs_f32();
-        match outcome {
-            Ok(Ok(())) => println!("test {name} ... ok ({took:.1} s)"),
-            Ok(Err(e)) => {
-                println!("test {name} ... FAILED ({took:.1} s)\n    {e:#}");
-                failed.push(*name);
-            }
-            Err(_) => {
-                println!("test {name} ... FAILED ({took:.1} s, panicked)");
-                failed.push(*name);
-            }
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some((name, run)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if !passes(name, *run) {
+                        let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                        failed.push(*name);
+                    }
+                }
+            });
         }
-    }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
         "\ntest result: {} passed; {} failed {failed:?}\n",
         chosen.len() - failed.len(),
@@ -65,6 +75,19 @@ pub fn main(trials: &[Trial]) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Runs a trial and says how it went.
+fn passes(name: &str, run: fn() -> Result<()>) -> bool {
+    let start = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    let took = start.elapsed().as_secs_f32();
+    match outcome {
+        Ok(Ok(())) => println!("test {name} ... ok ({took:.1} s)"),
+        Ok(Err(ref e)) => println!("test {name} ... FAILED ({took:.1} s)\n    {e:#}"),
+        Err(_) => println!("test {name} ... FAILED ({took:.1} s, panicked)"),
+    }
+    matches!(outcome, Ok(Ok(())))
 }
 
 impl Selection {

@@ -197,6 +197,18 @@ fn wait_announced(client: &Client, processes: &[&Process]) -> Result<String> {
     .with_context(story)
 }
 
+/// Puts the speakers' key where the kubelet mounts it, once the controller made it.
+fn mount_key(client: &Client) -> Result<()> {
+    let key = wait_until("the speakers' key", DEADLINE, || {
+        client.get(Kind::Secret, NAMESPACE, "metallb-memberlist")
+    })?;
+    let key = key["data"]["secretkey"].as_str().context("no key")?;
+    let mounted = stage::scratch()?.join("speaker-1/etc/ml_secret_key");
+    std::fs::create_dir_all(&mounted)?;
+    std::fs::write(mounted.join("secretkey"), STANDARD.decode(key)?)?;
+    Ok(())
+}
+
 fn a_release_comes_and_goes() -> Result<()> {
     let world = World::build(&Plan::default())?;
     let cluster = cluster()?;
@@ -231,14 +243,7 @@ fn a_release_comes_and_goes() -> Result<()> {
         ("status.podIP", &ip),
         ("status.hostIP", &ip),
     ];
-    // What the kubelet mounts, once the controller made it.
-    let key = wait_until("the speakers' key", DEADLINE, || {
-        client.get(Kind::Secret, NAMESPACE, "metallb-memberlist")
-    })?;
-    let key = key["data"]["secretkey"].as_str().context("no key")?;
-    let mounted = stage::scratch()?.join("speaker-1/etc/ml_secret_key");
-    std::fs::create_dir_all(&mounted)?;
-    std::fs::write(mounted.join("secretkey"), STANDARD.decode(key)?)?;
+    mount_key(client)?;
     let speaker = start(&cluster, &node.ns, "speaker", &facts)?;
     let given = wait_announced(client, &[&controller, &speaker])?;
     let before = custom_objects(client)?;

@@ -18,7 +18,7 @@ use corten_lab::trial;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trial::main(
+    trial::main_in_pairs(
         &[
             values::TRIALS,
             naming::TRIALS,

@@ -16,7 +16,7 @@ use corten_lab::trial;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trial::main(
+    trial::main_in_pairs(
         &[
             enduring::TRIALS,
             installing::TRIALS,
