@@ -10,6 +10,7 @@ mod jobs;
 pub mod key;
 mod kinds;
 pub mod members;
+pub mod preflight;
 mod record;
 pub mod standby;
 mod status;

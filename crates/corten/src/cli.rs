@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Check manifests: every problem at once, with file, line and field.
     Validate(ValidateArgs),
+    /// Find what of a live MetalLB won't carry over.
+    Preflight(PreflightArgs),
     /// Print the CustomResourceDefinitions as YAML.
     Crds(CrdsArgs),
     /// Print a shell's completion script.
@@ -240,6 +242,26 @@ pub(crate) struct ValidateArgs {
     /// Say also what MetalLB would refuse in this mode: metallb-native, frr or frr-k8s.
     #[arg(long = "for", value_name = "MODE", value_parser = backend)]
     pub(crate) backends: Vec<Backend>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Find what of a live MetalLB won't carry over.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  corten preflight --namespace metallb-system\n\n\
+    The API server is found by $KUBECONFIG or by the pod's ServiceAccount; nothing is changed there.\n\n\
+    Exit code: 0 if all carries over, 1 if not, 2 when called wrongly, 3 if the cluster can't be asked."
+)]
+pub(crate) struct PreflightArgs {
+    /// Namespace of MetalLB.
+    #[arg(
+        long,
+        env = "METALLB_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "metallb-system"
+    )]
+    pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod explain;
+pub(crate) mod preflight;
 pub(crate) mod run;
 pub(crate) mod speaker;
 pub(crate) mod status;

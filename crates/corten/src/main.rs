@@ -14,7 +14,6 @@ mod wiring;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,6 +25,7 @@ fn main() -> ExitCode {
         Command::Status(args) => cmd::status::run(&args),
         Command::Explain(args) => cmd::explain::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
+        Command::Preflight(args) => cmd::preflight::run(&args),
         Command::Crds(args) => cmd::crds::run(&args),
         Command::Completions(args) => cmd::completions::run(&args),
     };
@@ -36,8 +36,7 @@ fn main() -> ExitCode {
             if output::is_broken_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            // Nobody is left to be told that this failed.
-            let _unread = writeln!(std::io::stderr(), "corten: {}", output::chain(&error));
+            output::complain(&error);
             ExitCode::FAILURE
         }
     }

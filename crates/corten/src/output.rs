@@ -22,6 +22,12 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// Says on standard error what went wrong.
+pub(crate) fn complain(error: &anyhow::Error) {
+    // Nobody is left to be told that this failed.
+    let _unread = writeln!(std::io::stderr(), "corten: {}", chain(error));
+}
+
 /// An error and its causes in one line; a cause that the error before it already says is left out.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();

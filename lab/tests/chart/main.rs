@@ -10,6 +10,7 @@ mod installing;
 mod kustomizing;
 mod naming;
 mod permitting;
+mod preflighting;
 mod running;
 mod swapping;
 mod values;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             swapping::TRIALS,
             alerting::TRIALS,
             kustomizing::TRIALS,
+            preflighting::TRIALS,
             imaging::TRIALS,
             documenting::TRIALS,
         ]
