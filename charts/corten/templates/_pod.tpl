@@ -9,8 +9,8 @@ name.
 labels:
   {{- include "corten.instance" $root | nindent 2 }}
   app.kubernetes.io/component: {{ $component }}
-  {{- with $values.labels }}
-  {{- toYaml . | nindent 2 }}
+  {{- with include "corten.ownLabels" $values | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
 {{- if or $values.podAnnotations $root.Values.prometheus.scrapeAnnotations }}
 annotations:
@@ -21,6 +21,13 @@ annotations:
   {{- with $values.podAnnotations }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Labels of a component's values; numbers become texts, as in MetalLB's chart. */ -}}
+{{- define "corten.ownLabels" -}}
+{{- range $key, $value := .labels }}
+{{ $key }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
 

@@ -156,6 +156,23 @@ fn objects_are_named_as_metallbs() -> Result<()> {
 }
 
 fn names_can_be_overridden() -> Result<()> {
+    let objects = rendered("metallb", "controller: {labels: {tier: 1, edge: true}}")?;
+    let found = object(&objects, "Deployment", "metallb-controller")?;
+    for labels in [
+        &found["metadata"]["labels"],
+        &found["spec"]["template"]["metadata"]["labels"],
+    ] {
+        ensure!(
+            labels["tier"] == "1" && labels["edge"] == "true",
+            "{labels}"
+        );
+    }
+    ensure!(
+        found["spec"]["selector"]["matchLabels"]
+            .get("tier")
+            .is_none(),
+        "{found}"
+    );
     selected(
         &rendered("r", "fullnameOverride: whole")?,
         "whole",
