@@ -78,6 +78,9 @@ pub struct Bfd {
     /// The peer's state, once it was heard.
     #[serde(default)]
     pub peer_state: Option<String>,
+    /// Why it isn't up, or wasn't.
+    #[serde(default)]
+    pub diagnostic: Option<String>,
     /// Times it went down.
     pub downs: u64,
 }
@@ -261,6 +264,23 @@ impl Corten {
         Ok(serde_json::from_str(
             &self.ask(&["explain", service], "json")?,
         )?)
+    }
+
+    /// `corten bgp` with these arguments, as text.
+    ///
+    /// # Errors
+    /// If the instance doesn't answer, or there is no such peer.
+    pub fn bgp(&self, arguments: &[&str]) -> Result<String> {
+        self.ask(&[&["bgp"], arguments].concat(), "table")
+    }
+
+    /// `corten bgp -o json` with these arguments.
+    ///
+    /// # Errors
+    /// If the instance doesn't answer, or there is no such peer.
+    pub fn bgp_json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let text = self.ask(&[&["bgp"], arguments].concat(), "json")?;
+        serde_json::from_str(&text).with_context(|| text)
     }
 
     /// Waits until the status is as wanted.

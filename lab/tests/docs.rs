@@ -128,25 +128,35 @@ fn make_targets_exist() {
     assert!(named > 0);
 }
 
-/// What `corten` says about itself, under the empty name, and about each of its commands.
+/// What `corten` says about itself, under the empty name, and about each of its commands, and
+/// theirs.
 fn help() -> BTreeMap<String, String> {
     let binary = corten_lab::corten::binary().unwrap();
-    let ask = |arguments: &[&str]| {
+    let ask = |command: &str| {
+        let arguments = command.split_whitespace().chain(["--help"]);
         let output = Command::new(&binary).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}");
+        assert!(output.status.success(), "{command}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let mut pages = BTreeMap::from([(String::new(), ask(&["--help"]))]);
-    let commands = pages[""].lines().skip_while(|line| *line != "Commands:");
-    let commands = commands.skip(1).take_while(|line| !line.is_empty());
-    // A long description goes on in a line that is indented further.
-    let commands = commands.filter_map(|line| line.strip_prefix("  "));
-    let commands = commands.filter_map(|line| line.split(' ').next().filter(|c| !c.is_empty()));
-    let commands: Vec<_> = commands
-        .map(|c| (c.to_owned(), ask(&["help", c])))
-        .collect();
-    assert!(commands.len() > 1);
-    pages.extend(commands);
+    let mut pages = BTreeMap::new();
+    let mut asking = vec![String::new()];
+    while let Some(command) = asking.pop() {
+        let page = if command == "help" {
+            // Its own help isn't asked for with `--help`.
+            String::new()
+        } else {
+            ask(&command)
+        };
+        let within = page.lines().skip_while(|line| *line != "Commands:");
+        let within = within.skip(1).take_while(|line| !line.is_empty());
+        // A long description goes on in a line that is indented further.
+        let within = within.filter_map(|line| line.strip_prefix("  "));
+        let within = within.filter_map(|line| line.split(' ').next().filter(|c| !c.is_empty()));
+        let within = within.filter(|c| command.is_empty() || *c != "help");
+        asking.extend(within.map(|c| format!("{command} {c}").trim().to_owned()));
+        pages.insert(command, page);
+    }
+    assert!(pages.len() > 1);
     pages
 }
 
@@ -225,9 +235,13 @@ fn flags_exist() {
                 .split_whitespace()
                 .take_while(|word| *word != "--" && *word != "|")
                 .collect();
-            let command = words.first().filter(|word| known.contains_key(**word));
-            let of = |word: &&str| match command {
-                Some(command) => known[*command].contains(*word),
+            // `bgp messages` is a command of the command `bgp`.
+            let command = [2, 1].into_iter().find_map(|length| {
+                let command = words.get(..length)?.join(" ");
+                known.contains_key(command.as_str()).then_some(command)
+            });
+            let of = |word: &&str| match &command {
+                Some(command) => known[command.as_str()].contains(*word),
                 None => known.values().any(|flags| flags.contains(*word)),
             };
             for word in words.iter().filter(|word| word.starts_with("--")) {

@@ -1,5 +1,6 @@
 //! The command line. Help teaches by example; every flag of the daemon has an environment name.
 
+pub(crate) mod bgp;
 pub(crate) mod kubernetes;
 pub(crate) mod membership;
 
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Say why a Service is announced here, there, or nowhere.
     Explain(ExplainArgs),
+    /// Show BGP sessions, what they announce, and their last messages.
+    Bgp(bgp::BgpArgs),
     /// Check manifests: every problem at once, with file, line and field.
     Validate(ValidateArgs),
     /// Find what of a live MetalLB won't carry over.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bgp;
 pub(crate) mod completions;
 pub(crate) mod controller;
 pub(crate) mod crds;

@@ -189,10 +189,15 @@ impl Core {
         self.drain()
     }
 
+    /// Whether what allocates here has decided about everything once.
+    pub(crate) fn has_allocated(&self) -> bool {
+        let controller = self.role.controller();
+        controller.is_none_or(Controller::has_started)
+    }
+
     /// Whether everything was listed once and the interfaces are known, so that decisions stand.
     pub(crate) fn is_ready(&self) -> bool {
-        let controller = self.role.controller().is_none_or(Controller::has_started);
-        controller && (!self.role.announces() || self.speaker.has_started())
+        self.has_allocated() && (!self.role.announces() || self.speaker.has_started())
     }
 
     /// Counters of every pool; only an allocator has them.

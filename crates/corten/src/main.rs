@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Speaker(args) => cmd::speaker::run(args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Explain(args) => cmd::explain::run(&args),
+        Command::Bgp(args) => cmd::bgp::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Preflight(args) => cmd::preflight::run(&args),
         Command::Crds(args) => cmd::crds::run(&args),

@@ -1,6 +1,6 @@
 //! Questions the HTTP side asks the facts side, answered between two events.
 
-use crate::report::{Explained, Status};
+use crate::report::{BgpMessage, BgpPeer, BgpRoutes, Explained, Status};
 use corten_engine::names::ServiceKey;
 use tokio::sync::{mpsc, oneshot};
 
@@ -11,6 +11,12 @@ pub(crate) enum Question {
     Status(oneshot::Sender<Status>),
     /// `corten explain`; no answer means that there is no such Service.
     Explain(ServiceKey, oneshot::Sender<Option<Explained>>),
+    /// `corten bgp peers`.
+    BgpPeers(oneshot::Sender<Vec<BgpPeer>>),
+    /// `corten bgp routes`.
+    BgpRoutes(oneshot::Sender<Vec<BgpRoutes>>),
+    /// `corten bgp messages`.
+    BgpMessages(oneshot::Sender<Vec<BgpMessage>>),
     /// The metrics page.
     Metrics(oneshot::Sender<String>),
     /// Whether everything was listed once.

@@ -173,12 +173,18 @@ pub(crate) struct BgpPeer {
     pub(crate) error: Option<String>,
     /// How many seconds ago.
     pub(crate) error_seconds: Option<u64>,
+    /// What the session agreed on; absent while it isn't up.
+    pub(crate) session: Option<BgpSession>,
+    /// Attempts that failed since the last session that was up.
+    pub(crate) retries: u32,
     /// Prefixes the peer has of us.
     pub(crate) announced: usize,
     /// Prefixes still to be announced or withdrawn.
     pub(crate) pending: usize,
     /// Prefixes that can't be said in this session: no next hop, or the family isn't carried.
     pub(crate) withheld: usize,
+    /// Prefixes the peer announces, all of which are dropped; in words where not all are counted.
+    pub(crate) heard: String,
     /// Messages sent.
     pub(crate) sent: BgpMessages,
     /// Messages received.
@@ -221,6 +227,94 @@ pub(crate) struct Bfd {
     pub(crate) downs: u64,
     /// Times the BGP session was told.
     pub(crate) notices: u64,
+}
+
+/// What an established session agreed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpSession {
+    /// This end of the connection.
+    pub(crate) local: String,
+    /// The AS number shown to the peer.
+    pub(crate) asn: u32,
+    /// Our BGP identifier.
+    pub(crate) identifier: String,
+    /// The peer's AS number.
+    pub(crate) peer_asn: u32,
+    /// The peer's BGP identifier.
+    pub(crate) peer_identifier: String,
+    /// Seconds of silence until the session ends; 0 is never.
+    pub(crate) hold_seconds: u64,
+    /// Seconds between KEEPALIVEs; 0 is off.
+    pub(crate) keepalive_seconds: u64,
+    /// Families carried.
+    pub(crate) families: Vec<String>,
+    /// What the peer's OPEN says it can, in words.
+    pub(crate) capabilities: Vec<String>,
+    /// Whether the peer keeps our routes when the session is lost.
+    pub(crate) kept: bool,
+}
+
+/// What a peer is told, and what not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpRoutes {
+    /// Name of the BGPPeer.
+    pub(crate) peer: String,
+    /// By prefix.
+    pub(crate) routes: Vec<BgpRoute>,
+}
+
+/// A prefix this node has to announce, and a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpRoute {
+    /// The prefix.
+    pub(crate) prefix: String,
+    /// How it stands.
+    pub(crate) standing: Standing,
+    /// Why the peer isn't told, or not yet.
+    pub(crate) why: Option<String>,
+    /// Services it is announced for.
+    pub(crate) services: Vec<String>,
+    /// LOCAL_PREF within the AS; absent if none was asked for.
+    pub(crate) local_pref: Option<u32>,
+    /// Communities.
+    pub(crate) communities: Vec<String>,
+}
+
+/// How a prefix and a peer stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Standing {
+    /// The peer was told.
+    Announced,
+    /// It will be.
+    Pending,
+    /// It isn't.
+    Withheld,
+}
+
+/// One of the last messages from or to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BgpMessage {
+    /// When, RFC 3339.
+    pub(crate) time: jiff::Timestamp,
+    /// Name of the BGPPeer.
+    pub(crate) peer: String,
+    /// Whether we sent it, rather than the peer.
+    pub(crate) sent: bool,
+    /// Our end of the connection.
+    pub(crate) local: std::net::SocketAddr,
+    /// The peer's end.
+    pub(crate) remote: std::net::SocketAddr,
+    /// How many octets it had.
+    pub(crate) length: usize,
+    /// What it says.
+    pub(crate) text: String,
+    /// Its octets, in hexadecimal digits; the first 4,096 at most.
+    pub(crate) octets: String,
 }
 
 /// BGP messages by type.

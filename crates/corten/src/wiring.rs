@@ -410,14 +410,17 @@ impl FactsSide {
                 self.orders.send_replace(Orders { table, term });
             }
             if let Some(table) = outcome.bgp {
-                self.bgp.tell(&table);
+                self.bgp.tell(table);
             }
             self.source.emit(outcome.events);
             let events = self.source.record(outcome.assignments);
             if events.is_empty() {
-                return;
+                break;
             }
             outcome = self.core.source(events);
+        }
+        if self.core.has_allocated() {
+            self.bgp.begin();
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! FRR's daemons give up root for the user `frr`, so they need real root, not a user namespace's.
 
+mod asking;
 mod line;
 mod meeting;
 mod watching;
@@ -20,11 +21,16 @@ const TRIALS: &[Trial] = &[
         "gobgp_hears_both_families",
         meeting::gobgp_hears_both_families,
     ),
+    ("a_router_between", meeting::a_router_between),
     ("the_wrong_as_is_named", meeting::the_wrong_as_is_named),
     ("a_crash_is_noticed", meeting::a_crash_is_noticed),
     (
         "a_silent_peer_holds_nothing_up",
         meeting::a_silent_peer_holds_nothing_up,
+    ),
+    (
+        "what_is_announced_is_shown",
+        asking::what_is_announced_is_shown,
     ),
     ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
     ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),

@@ -2,6 +2,7 @@
 
 use crate::line::{DEADLINE, Frr, Line, all, established, object, scratch};
 use anyhow::{Context, Result, ensure};
+use corten_lab::netns::Netns;
 use corten_lab::wait::wait_until;
 use serde_json::Value;
 use std::fs;
@@ -181,6 +182,34 @@ pub(crate) fn gobgp_hears_both_families() -> Result<()> {
         Ok((!last.contains("198.51.100.")).then_some(()))
     })
     .with_context(|| last)
+}
+
+pub(crate) fn a_router_between() -> Result<()> {
+    // As with MetalLB's own BGP, a peer further away needs no ebgpMultiHop.
+    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 203.0.113.2";
+    let mut line = Line::new(peer, "")?;
+    let middle = std::mem::replace(&mut line.router, Netns::new("beyond")?);
+    let path = line.router.path();
+    middle.ip(&[
+        format!("link add mid type veth peer name beyond netns {path}"),
+        "address add 203.0.113.1/24 dev mid".to_owned(),
+        "link set mid up".to_owned(),
+    ])?;
+    middle.sysctl("ipv4/ip_forward", "1")?;
+    line.router.ip(&[
+        "address add 203.0.113.2/24 dev beyond",
+        "link set beyond up",
+        "route add 192.0.2.0/24 via 203.0.113.1",
+    ])?;
+    line.node
+        .ns
+        .ip(&["route add 203.0.113.0/24 via 192.0.2.2"])?;
+    let neighbour = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 ebgp-multihop 5";
+    let frr = Frr::start(&line, "frr-beyond", neighbour)?;
+    let mut corten = line.start()?;
+    corten.wait_status("a session", |s| established(&s))?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    Ok(())
 }
 
 pub(crate) fn the_wrong_as_is_named() -> Result<()> {

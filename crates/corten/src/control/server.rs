@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+/// What is said of any other path.
+const NOTHING_ELSE: &str = "there are /v1/status, /v1/explain/NAMESPACE/NAME, /v1/bgp/peers, \
+                            /v1/bgp/routes and /v1/bgp/messages\n";
+
 /// How often a socket there is no room for is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -96,6 +100,18 @@ async fn control(request: Request, questions: Questions) -> Response {
             .ask(Question::Status)
             .await
             .map(|s| Response::json(200, &s)),
+        ["v1", "bgp", "peers"] => {
+            let answer = questions.ask(Question::BgpPeers).await;
+            answer.map(|peers| Response::json(200, &peers))
+        }
+        ["v1", "bgp", "routes"] => {
+            let answer = questions.ask(Question::BgpRoutes).await;
+            answer.map(|routes| Response::json(200, &routes))
+        }
+        ["v1", "bgp", "messages"] => {
+            let answer = questions.ask(Question::BgpMessages).await;
+            answer.map(|messages| Response::json(200, &messages))
+        }
         ["v1", "explain", namespace, name] => {
             let key = ServiceKey::new(namespace, name);
             let missing = format!("there is no Service {key} in the manifests\n");
@@ -108,7 +124,7 @@ async fn control(request: Request, questions: Questions) -> Response {
                     Some(e) => Response::json(200, &e),
                 })
         }
-        _ => return Response::text(404, "there are /v1/status and /v1/explain/NAMESPACE/NAME\n"),
+        _ => return Response::text(404, NOTHING_ELSE),
     };
     answer.unwrap_or_else(|Leaving| Response::text(503, "the instance is leaving\n"))
 }

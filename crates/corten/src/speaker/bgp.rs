@@ -15,8 +15,9 @@ use crate::speaker::bfd::{Bfd, Way};
 use connections::{Connections, Event, LINGER};
 use convert::Table;
 use corten_host::netlink::{Link, LinkMonitor};
-use corten_host::tcp::Options;
+use corten_host::tcp::{Hops, Options};
 use corten_wire::bgp as wire;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,10 +31,23 @@ pub(crate) struct Ports {
     /// The desired table; `None` until something was decided.
     pub(crate) table: watch::Receiver<Option<Arc<Table>>>,
     /// Questions about sessions.
-    pub(crate) queries: mpsc::Receiver<oneshot::Sender<Vec<report::BgpPeer>>>,
+    pub(crate) queries: mpsc::Receiver<Query>,
     /// Ends the driver when the other end goes, after it took leave of the peers.
     pub(crate) stop: oneshot::Receiver<()>,
 }
+
+/// A question, and where its answer goes.
+pub(crate) enum Query {
+    /// Every peer.
+    Peers(oneshot::Sender<Vec<report::BgpPeer>>),
+    /// What became of the table.
+    Standings(oneshot::Sender<Standings>),
+    /// The last messages of every peer, in the order of time.
+    Messages(oneshot::Sender<Vec<report::BgpMessage>>),
+}
+
+/// What became of every prefix, by peer with a session to be; why, where the peer isn't told.
+pub(crate) type Standings = BTreeMap<String, BTreeMap<IpNet, (report::Standing, Option<String>)>>;
 
 /// Runs until `ports.stop`, and up to a second longer, while peers are told.
 ///
@@ -68,10 +82,12 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
                 driver.apply();
                 driver.watch()?;
             }
-            Some(reply) = ports.queries.recv() => {
-                // Whoever asked may have gone; that's theirs.
-                let _gone = reply.send(driver.report().await);
-            }
+            // Whoever asked may have gone; that's theirs.
+            Some(query) = ports.queries.recv() => match query {
+                Query::Peers(reply) => drop(reply.send(driver.report().await)),
+                Query::Standings(reply) => drop(reply.send(driver.standings())),
+                Query::Messages(reply) => drop(reply.send(driver.messages())),
+            },
         }
         driver.due()?;
         if driver.has_left() {
@@ -173,7 +189,8 @@ impl Driver {
                 wire::Output::Connect { connection } => {
                     // Without a target the peer is gone already.
                     if let Some(target) = self.targets.get(&name) {
-                        self.connections.open(connection, name, target.clone());
+                        let target = self.within_reach(target);
+                        self.connections.open(connection, name, target);
                     }
                 }
                 wire::Output::Send { connection, bytes } => {
@@ -188,6 +205,21 @@ impl Driver {
             }
         }
         if anew { self.watch() } else { Ok(()) }
+    }
+
+    /// A target as the next connection is to be made: TTL 1 is for peers on a network of this host.
+    // DEVIATION: an eBGP peer further away without ebgpMultiHop gets no session in MetalLB's FRR modes; in its native mode it does.
+    fn within_reach(&self, target: &Options) -> Options {
+        let links = self.links.as_deref().unwrap_or_default();
+        let hops = if local::is_near(links, target.remote.ip()) {
+            target.hops
+        } else {
+            Hops::ANY
+        };
+        Options {
+            hops,
+            ..target.clone()
+        }
     }
 
     /// Takes leave of every peer: for good, or for a restart where the peer is to keep the routes.

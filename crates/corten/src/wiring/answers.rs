@@ -23,6 +23,12 @@ impl FactsSide {
             Question::Ready(reply) => drop(reply.send(self.core.is_ready())),
             Question::Explain(key, reply) => drop(reply.send(self.explain(&key).await)),
             Question::Metrics(reply) => drop(reply.send(self.metrics(observed).await)),
+            Question::BgpPeers(reply) => drop(reply.send(self.bgp.report().await)),
+            Question::BgpRoutes(reply) => {
+                let wanted = self.core.speaker.bgp_table();
+                drop(reply.send(self.bgp.routes(&wanted).await));
+            }
+            Question::BgpMessages(reply) => drop(reply.send(self.bgp.messages().await)),
             Question::Status(reply) => {
                 let around = self.around(observed).await;
                 drop(reply.send(build::status(&self.core, around)));

@@ -1,12 +1,17 @@
 //! BGP from the facts side: where its table goes, and where its sessions are asked after.
 
-use crate::report::BgpPeer;
-use crate::speaker::bgp::{Ports, convert};
-use corten_engine::advertise::bgp::BgpTable;
+use crate::report::{BgpMessage, BgpPeer, BgpRoute, BgpRoutes, Standing};
+use crate::speaker::bgp::{Ports, Query, convert};
+use corten_engine::advertise::bgp::{BgpPeer as Wanted, BgpTable};
 use corten_engine::speaker::BgpDriver;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+
+/// How a prefix stands, and why.
+type Told = (Standing, Option<String>);
 
 /// BGP from the facts side.
 pub(super) enum Bgp {
@@ -15,7 +20,9 @@ pub(super) enum Bgp {
     /// The driver does.
     On {
         table: watch::Sender<Option<Arc<convert::Table>>>,
-        queries: mpsc::Sender<oneshot::Sender<Vec<BgpPeer>>>,
+        /// The newest table, as long as the driver has none.
+        first: Option<BgpTable>,
+        queries: mpsc::Sender<Query>,
     },
 }
 
@@ -30,7 +37,12 @@ impl Bgp {
             queries: queries_rx,
             stop,
         };
-        (Self::On { table, queries }, ports, stay)
+        let on = Self::On {
+            table,
+            first: None,
+            queries,
+        };
+        (on, ports, stay)
     }
 
     /// What the speaker is to know of it.
@@ -41,24 +53,93 @@ impl Bgp {
         }
     }
 
-    /// Hands a table over.
-    pub(super) fn tell(&self, new: &BgpTable) {
-        if let Self::On { table, .. } = self {
-            table.send_replace(Some(Arc::new(convert::table(new))));
+    /// Takes a table: at once, or the first of all when [`Self::begin`] is called.
+    pub(super) fn tell(&mut self, new: BgpTable) {
+        if let Self::On { table, first, .. } = self {
+            if table.borrow().is_none() {
+                *first = Some(new);
+            } else {
+                table.send_replace(Some(Arc::new(convert::table(&new))));
+            }
+        }
+    }
+
+    /// Everything was decided once: the first table is no half of what follows at once, and what
+    /// peers are told at its end (End-of-RIB) is true.
+    pub(super) fn begin(&mut self) {
+        if let Self::On { table, first, .. } = self
+            && let Some(first) = first.take()
+        {
+            table.send_replace(Some(Arc::new(convert::table(&first))));
         }
     }
 
     /// The peers; none if nobody speaks or the wire thread doesn't answer.
     pub(super) async fn report(&self) -> Vec<BgpPeer> {
+        self.ask(Query::Peers).await
+    }
+
+    /// The last messages, likewise.
+    pub(super) async fn messages(&self) -> Vec<BgpMessage> {
+        self.ask(Query::Messages).await
+    }
+
+    /// What each peer of `wanted` is told, and what not.
+    pub(super) async fn routes(&self, wanted: &BgpTable) -> Vec<BgpRoutes> {
+        let standings = self.ask(Query::Standings).await;
+        let peers = wanted.peers.iter();
+        let routes = peers.map(|(name, peer)| routes(name, peer, standings.get(name)));
+        routes.collect()
+    }
+
+    async fn ask<T: Default>(&self, query: impl FnOnce(oneshot::Sender<T>) -> Query) -> T {
         let Self::On { queries, .. } = self else {
-            return Vec::new();
+            return T::default();
         };
         let (reply, answer) = oneshot::channel();
         let ask = async {
-            queries.send(reply).await.ok()?;
+            queries.send(query(reply)).await.ok()?;
             answer.await.ok()
         };
         let answer = tokio::time::timeout(Duration::from_secs(2), ask).await;
         answer.ok().flatten().unwrap_or_default()
     }
 }
+
+fn routes(name: &str, peer: &Wanted, standings: Option<&BTreeMap<IpNet, Told>>) -> BgpRoutes {
+    let told = peer.routes.iter().map(|(prefix, route)| {
+        let standing = standings.and_then(|standings| standings.get(prefix));
+        let (standing, why) = standing.cloned().unwrap_or_else(|| {
+            let why = "there is no session".to_owned();
+            (Standing::Pending, Some(why))
+        });
+        let attributes = &route.attributes;
+        BgpRoute {
+            prefix: prefix.to_string(),
+            standing,
+            why,
+            services: route.services.iter().map(ToString::to_string).collect(),
+            local_pref: (attributes.local_pref != 0).then_some(attributes.local_pref),
+            communities: attributes
+                .communities
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        }
+    });
+    let withheld = peer.withheld.iter().map(|(prefix, reason)| BgpRoute {
+        prefix: prefix.to_string(),
+        standing: Standing::Withheld,
+        why: Some(reason.to_string()),
+        services: Vec::new(),
+        local_pref: None,
+        communities: Vec::new(),
+    });
+    BgpRoutes {
+        peer: name.to_owned(),
+        routes: told.chain(withheld).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

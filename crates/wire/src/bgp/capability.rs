@@ -113,6 +113,36 @@ impl Role {
     }
 }
 
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = |f: &mut fmt::Formatter<'_>, of: &AfiSafi| match of.family() {
+            Some(family) => write!(f, "{family}"),
+            None => write!(f, "AFI {} SAFI {}", of.afi, of.safi),
+        };
+        match self {
+            Self::Multiprotocol(of) => family(f, of),
+            Self::RouteRefresh => f.write_str("route refresh"),
+            Self::ExtendedNextHop(_) => f.write_str("extended next hop"),
+            Self::ExtendedMessage => f.write_str("extended messages"),
+            Self::Role(role) => write!(f, "role {role}"),
+            Self::GracefulRestart(restart) => {
+                write!(f, "graceful restart {} s", restart.time.as_secs())?;
+                if restart.restarted {
+                    f.write_str(", restarted")?;
+                }
+                for kept in &restart.families {
+                    f.write_str(", keeps ")?;
+                    family(f, &kept.family)?;
+                }
+                Ok(())
+            }
+            Self::FourOctetAs(asn) => write!(f, "four-octet AS {asn}"),
+            Self::EnhancedRouteRefresh => f.write_str("enhanced route refresh"),
+            Self::Other { code, .. } => write!(f, "capability {code}"),
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,11 +1,13 @@
 //! What people see of the sessions.
 
-use super::Driver;
-use crate::report::{self, BgpMessages, BgpPeer};
+use super::{Driver, Standings};
+use crate::report::{self, BgpMessage, BgpMessages, BgpPeer, BgpSession, Standing};
 use crate::speaker::bfd::{Seen, Way};
 use corten_wire::bfd::Diagnostic;
 use corten_wire::bgp as wire;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,84 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// What became of the table, peer by peer.
+    pub(super) fn standings(&self) -> Standings {
+        let peers = self.machine.peers().map(|(name, peer)| {
+            let up = peer.session().is_some();
+            let prefixes = peer.routes().into_iter().flat_map(|routes| routes.keys());
+            let standings = prefixes.filter_map(|prefix| {
+                let standing = match peer.advertised(*prefix) {
+                    wire::Advertised::No => return None,
+                    wire::Advertised::Sent => (Standing::Announced, None),
+                    wire::Advertised::Withheld(why) => (Standing::Withheld, Some(why.to_string())),
+                    wire::Advertised::Pending => {
+                        let why = (!up).then(|| "there is no session".to_owned());
+                        (Standing::Pending, why)
+                    }
+                };
+                Some((
+                    IpNet::new(prefix.address(), prefix.length()).ok()?,
+                    standing,
+                ))
+            });
+            (name.to_string(), standings.collect())
+        });
+        peers.collect()
+    }
+
+    /// The last messages, in the order of time.
+    pub(super) fn messages(&self) -> Vec<BgpMessage> {
+        let (now, clock) = (Instant::now(), jiff::Timestamp::now());
+        let peers = self.machine.peers();
+        let messages = peers.flat_map(|(name, peer)| peer.messages().map(move |m| (name, m)));
+        let mut messages: Vec<_> = messages.collect();
+        messages.sort_by_key(|(_, message)| message.at);
+        let one = |(name, message): (&Arc<str>, &wire::Recorded)| BgpMessage {
+            time: clock
+                .checked_sub(now.saturating_duration_since(message.at))
+                .unwrap_or(clock),
+            peer: name.to_string(),
+            sent: message.direction == wire::Direction::Sent,
+            local: message.local,
+            remote: message.peer,
+            length: message.length,
+            text: message.to_string(),
+            octets: hex(&message.bytes),
+        };
+        messages.into_iter().map(one).collect()
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len() * 2);
+    for octet in octets {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{octet:02x}");
+    }
+    text
+}
+
+fn agreed(peer: &wire::Peer, session: &wire::Session<'_>) -> BgpSession {
+    let (options, agreed) = (peer.options(), session.negotiated);
+    BgpSession {
+        local: session.endpoints.local.to_string(),
+        asn: options.asn,
+        identifier: options.identifier.to_string(),
+        peer_asn: agreed.peer_asn,
+        peer_identifier: agreed.identifier.to_string(),
+        hold_seconds: agreed.hold_time.as_secs(),
+        keepalive_seconds: agreed.keepalive.as_secs(),
+        families: agreed.families.iter().map(|f| f.to_string()).collect(),
+        capabilities: agreed
+            .capabilities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        kept: agreed.kept,
+    }
+}
+
 fn spoken(
     name: &str,
     address: &str,
@@ -87,6 +167,9 @@ fn spoken(
         up_seconds: session.map(|s| ago(s.since)),
         error: error.map(|e| e.words.clone()),
         error_seconds: error.map(|e| ago(e.at)),
+        session: session.map(|session| agreed(peer, &session)),
+        retries: peer.connect_retry_counter(),
+        heard: peer.received().to_string(),
         announced,
         pending,
         withheld: if up {

@@ -68,7 +68,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Hops {
-    /// On a network of this node: packets go out with TTL 1, BFD is single-hop.
+    /// On a network of this node, if BFD is to see it: BFD is single-hop, and packets to a peer
+    /// that is there go out with TTL 1.
     One,
     /// Anywhere: full TTL; BFD is multihop, but for an iBGP peer on a network of this node.
     Any,
