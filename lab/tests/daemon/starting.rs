@@ -40,6 +40,7 @@ fn run_with(capabilities: &str, options: &[&str]) -> Result<(Option<i32>, String
     let socket = state.path().join("corten.sock").display().to_string();
     let code = corten_lab::wait::wait_until("an end or an answer", DEADLINE, || {
         if let Some(status) = process.ended()? {
+            ensure!(status.code().is_some(), "{status}");
             return Ok(Some(status.code()));
         }
         let out = command(&["status", "--socket", &socket, "-o", "json"])?;

@@ -119,20 +119,24 @@ fn a_refresh_comes_again() -> Result<()> {
     let mut site = Site::new(&Plan::default())?;
     let sniffer = site.world.lan(0)?.sniff()?;
     let config = manifests::namespace("default")
-        + &manifests::pool("six", &["2001:db8:1::/64"])
+        + &manifests::pool("both", &["192.0.2.0/24", "2001:db8:1::/64"])
         + &manifests::advertisement("everything", &[("corten.io/gratuitous-refresh", "1s")], &[]);
     site.manifests.write("config.yaml", &config)?;
-    site.write_service("web", Stack::V6, &[])?;
+    site.write_service("web", Stack::Dual, &[])?;
     site.start(&[])?;
     site.wait_announced()?;
-    let address = *site.addresses()?.first().context("an address")?;
-    let owner = site.owners(0, &[address])?[&address];
-    let macs = owner.nics.iter().map(|n| n.mac).collect();
-    // One frame a round: the schedule's, and two more.
-    wait_until("a second refresh", DEADLINE, || {
-        Ok((unasked(&sniffer, address, &macs).len() >= ROUNDS + 2).then_some(()))
-    })
-    .with_context(|| format!("{:?}", unasked(&sniffer, address, &macs)))
+    let addresses = site.addresses()?;
+    ensure!(addresses.len() == 2, "{addresses:?}");
+    for address in addresses {
+        let owner = site.owners(0, &[address])?[&address];
+        let macs = owner.nics.iter().map(|n| n.mac).collect();
+        // One frame a round: the schedule's, and two more.
+        wait_until("a second refresh", DEADLINE, || {
+            Ok((unasked(&sniffer, address, &macs).len() >= ROUNDS + 2).then_some(()))
+        })
+        .with_context(|| format!("{:?}", unasked(&sniffer, address, &macs)))?;
+    }
+    Ok(())
 }
 
 /// Never more than the rate allows since the first could be sent: a witness can hear too late,

@@ -205,6 +205,7 @@ fn md5_wrong_or_missing_never_connects() {
     ];
     for (wanted, auth, refusal) in rows {
         let (refused, seen) = tokio::sync::oneshot::channel();
+        let (guarded, guard) = tokio::sync::oneshot::channel();
         both(
             &world,
             v4(),
@@ -215,6 +216,7 @@ fn md5_wrong_or_missing_never_connects() {
                 // Taking away what isn't there is no failure.
                 let nobody = Whom::peer("192.0.2.9".parse().unwrap());
                 listener.set_md5(nobody, None).unwrap();
+                guarded.send(()).unwrap();
                 tokio::select! {
                     () = counts(refusal) => refused.send(()).unwrap(),
                     _ = listener.accept() => panic!("{refusal}: connected"),
@@ -225,6 +227,8 @@ fn md5_wrong_or_missing_never_connects() {
                     auth,
                     ..Options::to(v4())
                 };
+                // Before that it is a listener without a key.
+                guard.await.unwrap();
                 tokio::select! {
                     _ = connect(&options) => panic!("{refusal}: connected"),
                     seen = seen => seen.unwrap(),
