@@ -4,7 +4,7 @@
 use corten_engine::advertise::l2::LinkState;
 use corten_engine::config::selector::Selectors;
 use corten_engine::config::{
-    ConflictPolicy, Coverage, Entry, Filter, L2Advertisement, Pool, PoolScope, Refresh,
+    ConflictPolicy, Coverage, Entry, Filter, L2Advertisement, Ownership, Pool, PoolScope, Refresh,
 };
 use corten_engine::election::{Candidate, rank};
 use corten_engine::facts::{
@@ -40,7 +40,11 @@ fn election(c: &mut Criterion) {
     group.bench_function("10000 services x 100 nodes", |b| {
         b.iter(|| {
             for n in 0..SERVICES {
-                let candidates = nodes.iter().map(|node| Candidate { node, score: 0 });
+                let candidates = nodes.iter().map(|node| Candidate {
+                    node,
+                    score: 0,
+                    claims: false,
+                });
                 black_box(rank(address(n), candidates));
             }
         });
@@ -90,6 +94,7 @@ fn advertisement() -> L2Advertisement {
         preferences: Vec::new(),
         conflict: ConflictPolicy::Report,
         refresh: Refresh::Never,
+        ownership: Ownership::Default,
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Bfd {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gossip {
+    /// Whether whoever has an address keeps it.
+    pub ownership: String,
     /// Members, those gone not long ago included.
     pub members: Vec<Member>,
     /// 0 is healthy.

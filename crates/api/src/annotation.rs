@@ -39,6 +39,19 @@ pub enum Refresh {
     Every(Duration),
 }
 
+/// Whether whoever has an address keeps it; [`names::OWNERSHIP`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ownership {
+    /// As the cluster's default is.
+    #[default]
+    Default,
+    /// The hash alone decides, as in MetalLB.
+    Metallb,
+    /// Whoever has it keeps it.
+    Sticky,
+}
+
 /// Why an annotation's value can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("annotation {name}: {cause}")]
@@ -55,6 +68,9 @@ pub enum Cause {
     /// None of the words it can be.
     #[error("{0:?} is none of report, withhold and defend")]
     Policy(String),
+    /// None of the words it can be.
+    #[error("{0:?} is neither metallb nor sticky")]
+    Ownership(String),
     /// No duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
@@ -78,6 +94,25 @@ impl ConflictPolicy {
             Some(other) => Err(AnnotationError {
                 name,
                 cause: Cause::Policy(other.to_owned()),
+            }),
+        }
+    }
+}
+
+impl Ownership {
+    /// What the annotations ask for.
+    ///
+    /// # Errors
+    /// The annotation is there and says neither of the two.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, AnnotationError> {
+        let name = names::OWNERSHIP;
+        match annotations.get(name).map(String::as_str) {
+            None => Ok(Self::Default),
+            Some("metallb") => Ok(Self::Metallb),
+            Some("sticky") => Ok(Self::Sticky),
+            Some(other) => Err(AnnotationError {
+                name,
+                cause: Cause::Ownership(other.to_owned()),
             }),
         }
     }

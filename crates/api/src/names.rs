@@ -48,6 +48,9 @@ pub const CONFLICT_POLICY: &str = "corten.io/address-conflict";
 /// L2Advertisement annotation: period of the opt-in gratuitous refresh, a Go duration such as
 /// `60s`; its value is a [`crate::annotation::Refresh`].
 pub const GRATUITOUS_REFRESH: &str = "corten.io/gratuitous-refresh";
+/// L2Advertisement annotation: whether whoever has an address keeps it; its value is a
+/// [`crate::annotation::Ownership`].
+pub const OWNERSHIP: &str = "corten.io/ownership";
 /// BGPPeer annotation written by the conversion to v1beta1: what that version has no field for,
 /// so that converting back loses nothing.
 pub const BGP_PEER_REMAINDER: &str = "corten.io/bgppeer-v1beta2";

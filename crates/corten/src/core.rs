@@ -185,7 +185,14 @@ impl Core {
 
     /// Tells the speaker something that isn't from the source.
     pub(crate) fn tell(&mut self, input: Input) -> Outcome {
-        self.speaker.handle(&self.facts, input);
+        self.tell_all([input])
+    }
+
+    /// The same of several things: what is asked for is what all of them lead to.
+    pub(crate) fn tell_all<const N: usize>(&mut self, inputs: [Input; N]) -> Outcome {
+        for input in inputs {
+            self.speaker.handle(&self.facts, input);
+        }
         self.drain()
     }
 

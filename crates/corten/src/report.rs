@@ -341,6 +341,11 @@ pub(crate) struct BgpMessages {
 pub(crate) struct Gossip {
     /// Members by name, those gone not long ago included.
     pub(crate) members: Vec<Member>,
+    /// Whether whoever has an address keeps it, where no advertisement says otherwise: `stateless`
+    /// while claims can't count, else `metallb` or `sticky`.
+    pub(crate) ownership: String,
+    /// Addresses that a live member claims.
+    pub(crate) claimed: usize,
     /// 0 is healthy; more means that this node doubts its own hearing.
     pub(crate) health: u32,
     /// Packets sent since the start.

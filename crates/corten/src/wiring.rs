@@ -72,7 +72,9 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Either::Right(crate::control::serve_metrics(address, questions).context("--metrics")?)
         }
     };
-    let (link, driver, look) = membership::prepare(&args.node, &args.membership)?;
+    let (orders, orders_rx) = watch::channel(Orders::default());
+    let prepared = membership::prepare(&args.node, &args.membership, orders_rx)?;
+    let (link, driver, look) = prepared;
     let (speaking, peers, stay) = Bgp::on();
     let core = Core::new(CoreOptions {
         origin: Origin::Directory,
@@ -94,7 +96,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         assign: args.assign,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, driver, Some((peers, stay)))?;
+    let (wire, wire_ended) = Wire::start(config, orders, driver, Some((peers, stay)))?;
     tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
     let source = Source::Directory(Box::new(directory));
     let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link, speaking);
@@ -167,10 +169,11 @@ impl Wire {
     /// Starts the thread; the receiver says how it ended.
     fn start(
         config: l2::Config,
+        orders: watch::Sender<Orders>,
         driver: membership::Driver,
         peers: Option<(bgp_driver::Ports, oneshot::Sender<()>)>,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
-        let (orders, orders_rx) = watch::channel(Orders::default());
+        let orders_rx = orders.subscribe();
         let (observed_tx, observed) = watch::channel(Observed::default());
         let (queries, queries_rx) = mpsc::channel(8);
         let (stop, stop_rx) = oneshot::channel();
@@ -361,9 +364,13 @@ impl FactsSide {
         let Some(view) = membership::view(seen) else {
             return;
         };
+        let ownership = membership::ownership(view);
         let membership = membership::membership(view);
         self.core.membership = Some(membership.clone());
-        let mut outcome = self.core.tell(Input::Membership(membership));
+        // Both at once: claims say nothing without those who make them.
+        let mut outcome = self
+            .core
+            .tell_all([Input::Ownership(ownership), Input::Membership(membership)]);
         if self.term != view.term {
             // Decided anew, if with the same result: the wire waits for it.
             self.term = view.term;

@@ -20,7 +20,7 @@ pub use compile::{Compiled, Surroundings, compile};
 
 use crate::ip::Family;
 use crate::names::PoolName;
-pub use corten_api::annotation::{ConflictPolicy, Refresh};
+pub use corten_api::annotation::{ConflictPolicy, Ownership, Refresh};
 use selector::Selectors;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,6 +194,8 @@ pub struct L2Advertisement {
     pub conflict: ConflictPolicy,
     /// Period of the gratuitous refresh.
     pub refresh: Refresh,
+    /// Whether whoever has an address keeps it.
+    pub ownership: Ownership,
 }
 
 /// One of `preferredNodeSelectors`.

@@ -1,4 +1,5 @@
-//! Who announces an address: preference score, then MetalLB's hash (`spec/metallb.md` §5.2).
+//! Who announces an address: preference score, then a claim where claims count, then MetalLB's
+//! hash (`spec/metallb.md` §5.2).
 //!
 //! Pure and without memory: the same candidates give the same order on every node, so no node
 //! has to ask another. Every candidate's key depends on itself and the address only. So the death
@@ -17,6 +18,8 @@ pub struct Candidate<'a> {
     pub node: &'a NodeName,
     /// Sum of the weights that prefer it; 0 if none does.
     pub score: i64,
+    /// Whether it has the address already and that counts.
+    pub claims: bool,
 }
 
 /// A candidate in its place.
@@ -24,7 +27,7 @@ pub struct Candidate<'a> {
 pub struct Ranked<'a> {
     /// The candidate.
     pub candidate: Candidate<'a>,
-    /// What decides between equal scores: lower wins.
+    /// What decides in the end: lower wins.
     pub digest: [u8; 32],
 }
 
@@ -43,7 +46,10 @@ pub fn rank<'a>(
             digest: digest(candidate.node, &suffix),
         })
         .collect();
-    ranking.sort_by_key(|r| (Reverse(r.candidate.score), r.digest));
+    ranking.sort_by_key(|r| {
+        let Candidate { score, claims, .. } = r.candidate;
+        (Reverse(score), !claims, r.digest)
+    });
     ranking
 }
 

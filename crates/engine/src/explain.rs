@@ -10,6 +10,7 @@ use crate::config::{ConflictPolicy, Filter, L2Advertisement, Refresh};
 use crate::controller::AllocationState;
 use crate::facts::{Facts, Service};
 use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::ownership::{Claim, Policy};
 use crate::rejection::{Kind, Rejection, Subject};
 use crate::speaker::Speaker;
 use serde::Serialize;
@@ -36,6 +37,10 @@ pub struct Explanation {
     /// Who won the election, if anyone stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub winner: Option<NodeName>,
+    /// Whether whoever has the address keeps it, and who claims it; absent where claims play no
+    /// part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<OwnershipReport>,
     /// Every node known: the candidates in order of election, then the others by name.
     pub nodes: Vec<NodeReport>,
     /// Every L2Advertisement, by name.
@@ -84,6 +89,17 @@ impl fmt::Display for Allocation {
             }
         }
     }
+}
+
+/// Who has the address already, and whether that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnershipReport {
+    /// What decides between candidates of the same score.
+    pub policy: Policy,
+    /// Who claims the address that the election goes by, if a live member does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
 }
 
 /// A node and its part.
@@ -161,6 +177,7 @@ pub fn explain(
         allocation_text: allocation.to_string(),
         allocation,
         winner: None,
+        ownership: None,
         nodes: Vec::new(),
         advertisements: Vec::new(),
         interfaces: Vec::new(),
@@ -193,6 +210,7 @@ impl Explanation {
         self.addresses = decision.addresses().to_vec();
         self.pool = decision.home().clone();
         self.winner = decision.winner().cloned();
+        self.ownership = ownership(decision);
         self.nodes = nodes(decision);
         let ads = facts.config.l2.values();
         self.advertisements = ads
@@ -205,7 +223,16 @@ impl Explanation {
         let here = applying().filter(|ad| ad.nodes.contains(&self.node));
         self.interfaces = interfaces(speaker, here);
         self.remarks = text::remarks(facts, &applying().collect::<Vec<_>>());
+        self.remarks
+            .extend(self.ownership.as_ref().map(text::ownership));
     }
+}
+
+fn ownership(decision: &Decision<'_>) -> Option<OwnershipReport> {
+    let (policy, claim) = decision.ownership()?;
+    let claim = claim.cloned();
+    let plays_a_part = policy == Policy::Sticky || claim.is_some();
+    plays_a_part.then_some(OwnershipReport { policy, claim })
 }
 
 /// Candidates in order of election, then everyone else.

@@ -18,5 +18,6 @@ pub mod flat;
 pub mod ip;
 pub mod membership;
 pub mod names;
+pub mod ownership;
 pub mod rejection;
 pub mod speaker;

@@ -21,6 +21,7 @@ use crate::facts::{Changes, Class, Facts};
 use crate::flat;
 use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
+use crate::ownership::{Fleet, Ownership};
 use board::Board;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -32,6 +33,8 @@ pub enum Input {
     Facts(Changes),
     /// Who is alive. Told at least once, also where membership is off.
     Membership(Membership),
+    /// Who has which address already; told before the membership it belongs to.
+    Ownership(Ownership),
     /// Interfaces of this node by name, and whether ARP and NDP can be spoken on them now. Told
     /// at least once.
     Links(BTreeMap<String, LinkState>),
@@ -98,6 +101,7 @@ pub struct Speaker {
     options: SpeakerOptions,
     /// `None` until told; neither off nor empty.
     membership: Option<Membership>,
+    ownership: Ownership,
     /// `None` until told.
     links: Option<BTreeMap<String, LinkState>>,
     conflicts: BTreeSet<Conflict>,
@@ -152,6 +156,7 @@ impl Speaker {
         Self {
             options,
             membership: None,
+            ownership: Ownership::default(),
             links: None,
             conflicts: BTreeSet::new(),
             started: false,
@@ -166,11 +171,13 @@ impl Speaker {
     pub fn handle(&mut self, facts: &Facts, input: Input) {
         let changes = match &input {
             Input::Facts(changes) => Some(changes),
-            Input::Membership(_) | Input::Links(_) | Input::Conflicts(_) => None,
+            Input::Membership(_) | Input::Ownership(_) | Input::Links(_) | Input::Conflicts(_) => {
+                None
+            }
         };
         self.bgp
             .handle(facts, &self.options, changes, &mut self.events);
-        let scope = self.take(input);
+        let scope = self.take(facts, input);
         if self.membership.is_none() || self.links.is_none() || !ready(facts) {
             return;
         }
@@ -285,6 +292,7 @@ impl Speaker {
         let situation = Situation {
             facts,
             membership: self.membership.as_ref()?,
+            ownership: &self.ownership,
             class: &self.options.class,
             ignore_exclude_lb: self.options.ignore_exclude_lb,
             local: Local {
@@ -302,7 +310,13 @@ impl Speaker {
         Some(decide(situation, key, last))
     }
 
-    fn take(&mut self, input: Input) -> Scope {
+    /// Who claims what, as last told.
+    #[must_use]
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    fn take(&mut self, facts: &Facts, input: Input) -> Scope {
         match input {
             Input::Facts(changes)
                 if changes.pools || changes.config || changes.nodes || changes.listed =>
@@ -313,6 +327,7 @@ impl Speaker {
             Input::Membership(membership) => {
                 scope_of(self.membership.replace(membership) != self.membership)
             }
+            Input::Ownership(ownership) => self.take_ownership(facts, ownership),
             Input::Links(links) => scope_of(self.links.replace(links) != self.links),
             Input::Conflicts(conflicts) => {
                 let changed = self.conflicts.symmetric_difference(&conflicts);
@@ -324,6 +339,19 @@ impl Speaker {
                 Scope::Services(keys)
             }
         }
+    }
+
+    fn take_ownership(&mut self, facts: &Facts, ownership: Ownership) -> Scope {
+        let before = std::mem::replace(&mut self.ownership, ownership);
+        if before.fleet != self.ownership.fleet {
+            return Scope::All;
+        }
+        if before.fleet == Fleet::Stateless {
+            return Scope::Nothing;
+        }
+        let changed = before.differences(&self.ownership);
+        let holders = changed.iter().flat_map(|ip| self.board.holders(*ip));
+        Scope::Services(holders.flat_map(|key| facts.companions(key)).collect())
     }
 
     fn decide_all(&mut self, facts: &Facts, keys: &BTreeSet<ServiceKey>) {

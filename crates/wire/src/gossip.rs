@@ -12,11 +12,13 @@
 
 mod awareness;
 mod broadcast;
+mod claims;
 pub mod code;
 mod compress;
 mod detector;
 mod envelope;
 mod exchange;
+mod fleet;
 mod hear;
 mod keyring;
 mod malformed;
@@ -35,6 +37,7 @@ mod suspicion;
 pub use detector::Detection;
 pub use envelope::{Envelope, Label, LabelTooLong, Opened, Security};
 pub use exchange::{Failure, StreamId};
+pub use fleet::{Claiming, Fleet};
 pub use keyring::{Key, KeyError, Keyring, NONCE_LEN};
 pub use malformed::Malformed;
 pub use member::{Member, MemberState};
@@ -48,6 +51,7 @@ pub use stream::{Direction, STREAM_MAX, StreamMessage, StreamReader};
 
 use awareness::Awareness;
 use broadcast::Broadcasts;
+use claims::Claims;
 use detector::{Detector, Features};
 use exchange::Streams;
 use member::Members;
@@ -75,6 +79,8 @@ pub struct GossipOptions {
     pub envelope: Envelope,
     /// Timers and limits.
     pub parameters: Parameters,
+    /// Whether this node claims what it holds.
+    pub claiming: Claiming,
     /// Where randomness starts. Nonces come of it: a seed must never be used twice with one key.
     pub seed: [u8; 32],
 }
@@ -181,6 +187,16 @@ pub struct Gossip {
     rounds: Rounds,
     rotation: Rotation,
     user_state: Vec<u8>,
+    claims: Claims,
+    features: Features,
+    /// The application's meta data.
+    meta: Vec<u8>,
+    /// Since when all members speak claims.
+    spoken_since: Option<Instant>,
+    /// See [`Self::generation`].
+    generation: u64,
+    /// Whether members changed since the last look at what follows from it.
+    changed: bool,
     presence: Presence,
     drops: BTreeMap<Drop, u64>,
     counters: Counters,
@@ -202,12 +218,18 @@ impl Gossip {
     #[must_use]
     pub fn new(mut options: GossipOptions, now: Instant) -> Self {
         let detection = options.parameters.detection;
-        if detection != Detection::Off {
-            let features = Features { detector: true };
-            options.meta = [features.encode(), options.meta].concat();
-        }
-        options.meta.truncate(META_MAX);
         let mut rng = StdRng::from_seed(options.seed);
+        let features = Features {
+            detector: detection != Detection::Off,
+            life: match options.claiming {
+                Claiming::Off => None,
+                Claiming::On { .. } => Some(rng.random()),
+            },
+            sticky: options.claiming == Claiming::On { sticky: true },
+            ready: false,
+        };
+        let meta = options.meta.clone();
+        options.meta = features.meta(&meta);
         let rounds = Rounds::new(&options.parameters, now, &mut rng);
         let detector = Detector::new(detection, now, &mut rng);
         let sequence = rng.random();
@@ -229,6 +251,12 @@ impl Gossip {
             rounds,
             rotation: Rotation::default(),
             user_state: Vec::new(),
+            claims: Claims::default(),
+            features,
+            meta,
+            spoken_since: None,
+            generation: 0,
+            changed: true,
             presence: Presence::Here,
             drops: BTreeMap::new(),
             counters: Counters::default(),
@@ -253,7 +281,7 @@ impl Gossip {
                 }
             }
         }
-        self.ring(now);
+        self.follow(now);
     }
 
     /// The deadline of [`Self::poll_timeout`] has come; calling early or late does no harm.
@@ -264,7 +292,17 @@ impl Gossip {
         self.detector_due(now);
         self.suspicions_due(now);
         self.rounds_due(now);
+        self.fleet_due(now);
+        self.follow(now);
+    }
+
+    /// Does what follows from a change of the members, if there was one.
+    fn follow(&mut self, now: Instant) {
         self.ring(now);
+        if std::mem::take(&mut self.changed) {
+            self.fleet_follow(now);
+            self.claims_follow(now);
+        }
     }
 
     /// The next thing to do, in order; `None` when there is nothing for now.
@@ -283,6 +321,7 @@ impl Gossip {
             self.detector.next(),
             suspicions,
             self.rounds.next(),
+            self.fleet_next(),
         ]
         .into_iter()
         .flatten()

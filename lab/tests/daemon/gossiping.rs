@@ -43,6 +43,10 @@ pub(crate) const TRIALS: &[Trial] = &[
         "gossiping::who_was_stopped_asks_before_it_answers",
         who_was_stopped_asks_before_it_answers,
     ),
+    (
+        "gossiping::sticky_owners_keep_what_they_have",
+        sticky_owners_keep_what_they_have,
+    ),
     ("gossiping::loss_and_load_kill_nobody", loss_and_load),
     (
         "gossiping::a_secret_changes_while_running",
@@ -273,6 +277,63 @@ fn who_was_stopped_asks_before_it_answers() -> Result<()> {
         now.eq(before.iter().cloned().map(Some))
     })?;
     Ok(())
+}
+
+/// Waits until every member says that its claims reached everybody and count.
+fn wait_sticky(site: &mut Site) -> Result<()> {
+    for instance in &mut site.instances {
+        wait_until("a sticky fleet", HEALED, || {
+            // One just restarted doesn't answer yet.
+            let gossip = instance.status().ok().and_then(|s| s.gossip);
+            Ok(gossip.and_then(|g| (g.ownership == "sticky").then_some(())))
+        })?;
+    }
+    Ok(())
+}
+
+/// Waits until each address is answered for by the node named, and by no other.
+fn wait_owned_by(site: &Site, addresses: &[IpAddr], by: &[String]) -> Result<()> {
+    site.wait_owners(0, addresses, |owners| {
+        let now = addresses.iter().map(|ip| node_of(site, owners, *ip));
+        now.eq(by.iter().cloned().map(Some))
+    })?;
+    Ok(())
+}
+
+/// With the slower detector: a node that a busy machine starves must not count as dead.
+fn sticky_owners_keep_what_they_have() -> Result<()> {
+    let further = ["--ownership", "sticky", "--gossip-detector", "conservative"];
+    let (mut site, addresses) = members(|node| member(node, &further))?;
+    wait_one_owner(&site, &addresses, &[])?;
+    let hashed = owners(&site, &addresses)?;
+    ensure!(hashed.iter().any(|n| n == "node2"));
+    // Changing over moves nothing.
+    wait_sticky(&mut site)?;
+    wait_owned_by(&site, &addresses, &hashed)?;
+    // A crash moves what was its; the return moves nothing back.
+    site.instance("node2")?.kill()?;
+    wait_one_owner(&site, &addresses, &["node2"])?;
+    let moved = owners(&site, &addresses)?;
+    site.instance("node2")?.restart()?;
+    wait_sticky(&mut site)?;
+    for instance in &mut site.instances {
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    wait_owned_by(&site, &addresses, &moved)?;
+    let said = site.instance("node2")?.explain("default/web1")?;
+    ensure!(said.contains("whoever has the address keeps it"), "{said}");
+    // Neither does one that was stopped take anything back.
+    let stopped = moved.first().context("no address")?.clone();
+    let instance = site.instance(&stopped)?;
+    instance.process().signal(Signal::SIGSTOP)?;
+    wait_one_owner(&site, &addresses, &[&stopped])?;
+    let moved = owners(&site, &addresses)?;
+    let instance = site.instance(&stopped)?;
+    instance.process().signal(Signal::SIGCONT)?;
+    wait_until("the end of silence", HEALED, || {
+        Ok(instance.story().contains("answering again").then_some(()))
+    })?;
+    wait_owned_by(&site, &addresses, &moved)
 }
 
 /// A file with a secret, kept as long as the directory.

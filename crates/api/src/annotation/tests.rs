@@ -11,6 +11,25 @@ fn absent_means_metallb() {
     let none = BTreeMap::new();
     assert_eq!(ConflictPolicy::of(&none), Ok(ConflictPolicy::Report));
     assert_eq!(Refresh::of(&none), Ok(Refresh::Never));
+    assert_eq!(Ownership::of(&none), Ok(Ownership::Default));
+}
+
+#[test]
+fn ownership() {
+    for (value, want) in [
+        ("metallb", Ownership::Metallb),
+        ("sticky", Ownership::Sticky),
+    ] {
+        let annotations = with("corten.io/ownership", value);
+        assert_eq!(Ownership::of(&annotations), Ok(want), "{value}");
+    }
+    for value in ["", "Sticky", "stikcy", "default"] {
+        let annotations = with("corten.io/ownership", value);
+        assert_eq!(
+            Ownership::of(&annotations).unwrap_err().to_string(),
+            format!("annotation corten.io/ownership: {value:?} is neither metallb nor sticky"),
+        );
+    }
 }
 
 #[test]

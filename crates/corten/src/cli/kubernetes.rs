@@ -1,7 +1,7 @@
 //! Flags of `corten controller` and `corten speaker`: MetalLB's names, environment and defaults
 //! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
 
-use super::membership::Detector;
+use super::membership::{Detector, Ownership};
 use super::{LogFormat, LogLevel};
 use clap::{Args, ValueEnum};
 use corten_engine::config::backend::Backend;
@@ -185,6 +185,16 @@ pub(crate) struct MemberArgs {
         default_value = "fast"
     )]
     pub(crate) gossip_detector: Detector,
+    /// Who has an address when several nodes might: `metallb`, whom the hash says, or `sticky`,
+    /// whoever has it already. Sticky holds once all members want it and have claimed what they
+    /// have for 30 s; the annotation corten.io/ownership of an L2Advertisement goes before.
+    #[arg(
+        long,
+        env = "CORTEN_OWNERSHIP",
+        value_name = "POLICY",
+        default_value = "metallb"
+    )]
+    pub(crate) ownership: Ownership,
 }
 
 /// What both have.

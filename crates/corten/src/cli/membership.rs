@@ -68,6 +68,16 @@ pub(crate) struct MembershipArgs {
         default_value = "fast"
     )]
     pub(crate) gossip_detector: Detector,
+    /// Who has an address when several nodes might: `metallb`, whom the hash says, or `sticky`,
+    /// whoever has it already. Sticky holds once all members want it and have claimed what they
+    /// have for 30 s; the annotation corten.io/ownership of an L2Advertisement goes before.
+    #[arg(
+        long,
+        env = "CORTEN_OWNERSHIP",
+        value_name = "POLICY",
+        default_value = "metallb"
+    )]
+    pub(crate) ownership: Ownership,
     /// File of timers and limits, in the form of MetalLB's memberlist config.json.
     #[arg(
         long,
@@ -87,6 +97,15 @@ pub(crate) enum Detector {
     Conservative,
     /// No heartbeats.
     Off,
+}
+
+/// Who has an address when several nodes might.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ownership {
+    /// Whom the hash says.
+    Metallb,
+    /// Whoever has it already.
+    Sticky,
 }
 
 /// Where another member may be.

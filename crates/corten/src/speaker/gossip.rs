@@ -5,12 +5,15 @@ mod join;
 pub(crate) mod tuning;
 
 use crate::report;
+use crate::speaker::l2::Orders;
 use crate::speaker::lease::SharedLease;
 use corten_host::gossip::{Endpoint, StreamEvent, Streams};
 use corten_wire::gossip as wire;
+use corten_wire::l2::Table;
 use join::Joiner;
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,6 +38,8 @@ pub(crate) struct Ports {
     pub(crate) keys: watch::Receiver<Option<wire::Keyring>>,
     /// Who is a member.
     pub(crate) seen: watch::Sender<Seen>,
+    /// What this node is to answer for, and so claims.
+    pub(crate) orders: watch::Receiver<Orders>,
     /// Questions.
     pub(crate) queries: mpsc::Receiver<oneshot::Sender<report::Gossip>>,
     /// Makes this node leave when the other end goes.
@@ -63,11 +68,21 @@ pub(crate) enum Seen {
     Left(View),
 }
 
+/// Who claims which address, and in which epoch.
+pub(crate) type Claims = BTreeMap<IpAddr, (u64, BTreeSet<String>)>;
+
+/// The names of the members, and what they claim.
+type Known = (BTreeSet<String>, Arc<Claims>);
+
 /// What the members are, as far as gossip tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// Their names.
     pub(crate) names: BTreeSet<String>,
+    /// Who claims which address, and in which epoch.
+    pub(crate) claims: Arc<Claims>,
+    /// Whether claims may count.
+    pub(crate) fleet: wire::Fleet,
     /// The term of the lease in which that was found.
     pub(crate) term: u64,
 }
@@ -109,6 +124,10 @@ pub(crate) async fn drive(
                 let keys = ports.keys.borrow_and_update().clone();
                 driver.rotate(keys);
             }
+            Ok(()) = ports.orders.changed() => {
+                let table = ports.orders.borrow_and_update().table.clone();
+                driver.hold(table.as_deref());
+            }
             Some(reply) = ports.queries.recv() => {
                 // Whoever asked may have gone; that's theirs.
                 let _gone = reply.send(driver.report());
@@ -142,6 +161,8 @@ struct Driver {
     /// When leaving ends at the latest, once it began.
     leaving: Option<Instant>,
     left: bool,
+    /// What the machine said when its generation was this.
+    said: Option<(u64, Known)>,
 }
 
 impl Driver {
@@ -159,6 +180,7 @@ impl Driver {
             renew_at: now,
             leaving: None,
             left: false,
+            said: None,
         }
     }
 
@@ -242,17 +264,48 @@ impl Driver {
         self.flush();
     }
 
+    /// What this node is to answer for, it claims.
+    fn hold(&mut self, table: Option<&Table>) {
+        if let Some(table) = table {
+            let held = table.entries.keys().copied().collect();
+            self.machine.hold(held, Instant::now());
+        }
+    }
+
+    /// The names of the members, and who claims what.
+    fn known(&mut self) -> Known {
+        let generation = self.machine.generation();
+        if let Some((of, known)) = &self.said
+            && *of == generation
+        {
+            return known.clone();
+        }
+        let present = self.machine.members().filter(|m| m.state.is_present());
+        let names = present.map(|m| m.alive.node.clone()).collect();
+        let claims = self.machine.claims().map(|(ip, epoch, nodes)| {
+            let nodes = nodes.into_iter().map(ToOwned::to_owned).collect();
+            (ip, (epoch, nodes))
+        });
+        let known = (names, Arc::new(claims.collect()));
+        self.said = Some((generation, known.clone()));
+        known
+    }
+
     /// Tells the facts side, if it is news.
     fn settle(&mut self, seen: &watch::Sender<Seen>) {
-        let present = self.machine.members().filter(|m| m.state.is_present());
-        let names: BTreeSet<String> = present.map(|m| m.alive.node.clone()).collect();
+        let (names, claims) = self.known();
         let exchanged = self.machine.counters().exchanges > 0;
         let settled = self.joiner.is_settled(exchanged, names.len() > 1);
         if settled && self.leaving.is_none() {
             self.settled = self.term;
         }
         let term = self.settled;
-        let view = View { names, term };
+        let view = View {
+            names,
+            claims,
+            fleet: self.machine.fleet(),
+            term,
+        };
         let now = if self.left {
             Seen::Left(view)
         } else if self.leaving.is_some() || settled {
@@ -316,6 +369,13 @@ impl Driver {
         let drops = self.machine.drops().iter();
         report::Gossip {
             members: members.collect(),
+            ownership: match self.machine.fleet() {
+                wire::Fleet::Stateless => "stateless",
+                wire::Fleet::Claiming { sticky: false } => "metallb",
+                wire::Fleet::Claiming { sticky: true } => "sticky",
+            }
+            .to_owned(),
+            claimed: self.machine.claims().count(),
             health: self.machine.health(),
             packets_sent: counters.packets_sent,
             bytes_sent: counters.bytes_sent,

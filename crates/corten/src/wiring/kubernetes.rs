@@ -14,7 +14,7 @@ use crate::core::{Core, CoreOptions, Duty};
 use crate::questions::{Question, Questions};
 use crate::source::Source;
 use crate::speaker::exclusions::Exclusions;
-use crate::speaker::l2;
+use crate::speaker::l2::{self, Orders};
 use anyhow::Context as _;
 use corten_cluster::kubernetes::webhook::{self, OldestTls, WebhookOptions};
 use corten_cluster::kubernetes::{
@@ -26,7 +26,7 @@ use corten_engine::names::NodeName;
 use futures_util::future::{Either, LocalBoxFuture};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Where webhooks are served (`spec/metallb.md` §7.1).
 const WEBHOOK_PORT: u16 = 9443;
@@ -148,7 +148,9 @@ pub(crate) async fn speaker(
     // The speaker's ports are the host's, and the probes come from it (§7.2).
     let (asked, served) = serve(&args.common, [127, 0, 0, 1])?;
     let node = NodeName(args.node_name);
-    let (link, driver, look) = members::prepare(&client, &namespace, &node, args.members)?;
+    let (orders, orders_rx) = watch::channel(Orders::default());
+    let prepared = members::prepare(&client, &namespace, &node, args.members, orders_rx)?;
+    let (link, driver, look) = prepared;
     let (speaking, peers) = match args.bgp_type {
         Backend::Native | Backend::Frr => {
             let (speaking, ports, stay) = Bgp::on();
@@ -175,7 +177,7 @@ pub(crate) async fn speaker(
         assign: false,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, driver, peers)?;
+    let (wire, wire_ended) = Wire::start(config, orders, driver, peers)?;
     tracing::info!(%node, namespace, "started");
     let source = Kubernetes::open(
         &client,

@@ -1,20 +1,23 @@
 //! Membership and the facts side: what the gossip driver is given, what it tells, and how this
 //! node leaves.
 
-use crate::cli::membership::{Detector, Host, MembershipArgs};
+use crate::cli::membership::{Detector, Host, MembershipArgs, Ownership};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
 use crate::speaker::gossip::{Config, Found, Ports, Seen, View};
+use crate::speaker::l2::Orders;
 use anyhow::Context as _;
 use corten_engine::membership::Membership;
 use corten_engine::names::NodeName;
+use corten_engine::ownership::{self, Claim, Fleet, Policy};
 use corten_host::gossip::resolve;
 use corten_wire::gossip::{
-    Detection, Envelope, GossipOptions, Keyring, Label, Parameters, Security,
+    self as wire, Claiming, Detection, Envelope, GossipOptions, Keyring, Label, Parameters,
+    Security,
 };
 use futures_util::future::Either;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -58,6 +61,10 @@ pub(super) struct Terms {
     pub(super) label: Label,
     /// How fast a member's end is noticed.
     pub(super) detector: Detector,
+    /// Who has an address when several members might.
+    pub(super) ownership: Ownership,
+    /// What this node answers for, and claims.
+    pub(super) orders: watch::Receiver<Orders>,
 }
 
 /// Makes the ends of the driver of `corten run` as its flags say; the future looks for members
@@ -68,6 +75,7 @@ pub(super) struct Terms {
 pub(super) fn prepare(
     node: &str,
     args: &MembershipArgs,
+    orders: watch::Receiver<Orders>,
 ) -> anyhow::Result<(Link, Driver, impl Future<Output = ()> + use<>)> {
     let Some(address) = args.gossip_bind else {
         return Ok((Link::Off, None, Either::Left(std::future::pending())));
@@ -80,6 +88,8 @@ pub(super) fn prepare(
         grace: args.gossip_secret_grace,
         label: Label::new(&args.gossip_label).context("--gossip-label")?,
         detector: args.gossip_detector,
+        ownership: args.ownership,
+        orders,
     };
     if terms.secret.is_none() {
         tracing::warn!("no --gossip-secret: whoever reaches the port can take part in gossip");
@@ -108,6 +118,8 @@ pub(super) fn join<D: Future<Output = ()>>(
         grace,
         label,
         detector,
+        ownership,
+        orders,
     } = terms;
     let keyring = secret.as_deref().map(read_secret).transpose()?;
     let security = match &keyring {
@@ -136,6 +148,9 @@ pub(super) fn join<D: Future<Output = ()>>(
                 },
                 ..tuning.parameters
             },
+            claiming: Claiming::On {
+                sticky: ownership == Ownership::Sticky,
+            },
             seed: rand::random(),
         },
         grace,
@@ -148,6 +163,7 @@ pub(super) fn join<D: Future<Output = ()>>(
         found,
         keys,
         seen: seen_tx,
+        orders,
         queries: queries_rx,
         leave,
     };
@@ -274,6 +290,28 @@ pub(super) fn view(seen: &Seen) -> Option<&View> {
     match seen {
         Seen::Unsettled => None,
         Seen::Members(view) | Seen::Left(view) => Some(view),
+    }
+}
+
+/// Who claims what, in the engine's words.
+pub(super) fn ownership(view: &View) -> ownership::Ownership {
+    let claim = |(ip, (epoch, nodes)): (&IpAddr, &(u64, BTreeSet<String>))| {
+        let nodes = nodes.iter().cloned().map(NodeName).collect();
+        let epoch = *epoch;
+        (*ip, Claim { epoch, nodes })
+    };
+    ownership::Ownership {
+        fleet: match view.fleet {
+            wire::Fleet::Stateless => Fleet::Stateless,
+            wire::Fleet::Claiming { sticky } => Fleet::Claiming {
+                default: if sticky {
+                    Policy::Sticky
+                } else {
+                    Policy::Metallb
+                },
+            },
+        },
+        claims: view.claims.iter().map(claim).collect(),
     }
 }
 

@@ -6,7 +6,7 @@
 use super::compile::{Rejections, Surroundings};
 use super::resources::Id;
 use super::selector::{self, Selectors};
-use super::{ConflictPolicy, Filter, L2Advertisement, Preference, Refresh};
+use super::{ConflictPolicy, Filter, L2Advertisement, Ownership, Preference, Refresh};
 use crate::facts::Labels;
 use crate::names::PoolName;
 use crate::rejection::{Fault, Kind};
@@ -56,9 +56,13 @@ fn judge(
     let annotations = object.metadata.annotations.clone().unwrap_or_default();
     let conflict = ConflictPolicy::of(&annotations).map_err(|e| keep(vec![annotation_fault(&e)]));
     let refresh = Refresh::of(&annotations).map_err(|e| keep(vec![annotation_fault(&e)]));
-    let (Ok(pools), Ok(nodes), Ok(services), Ok(preferences), Ok(conflict), Ok(refresh)) =
-        (pools, nodes, services, preferences, conflict, refresh)
+    let ownership = Ownership::of(&annotations).map_err(|e| keep(vec![annotation_fault(&e)]));
+    let (Ok(pools), Ok(nodes), Ok(services), Ok(preferences)) =
+        (pools, nodes, services, preferences)
     else {
+        return Err(faults);
+    };
+    let (Ok(conflict), Ok(refresh), Ok(ownership)) = (conflict, refresh, ownership) else {
         return Err(faults);
     };
     Ok(L2Advertisement {
@@ -75,6 +79,7 @@ fn judge(
         preferences,
         conflict,
         refresh,
+        ownership,
     })
 }
 

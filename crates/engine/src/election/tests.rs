@@ -8,9 +8,11 @@ use std::net::IpAddr;
 
 /// Names in order of election, each with the first 8 bytes of its digest.
 fn order(ip: IpAddr, scores: &BTreeMap<NodeName, i64>) -> Vec<(String, String)> {
-    let candidates = scores
-        .iter()
-        .map(|(node, &score)| Candidate { node, score });
+    let candidates = scores.iter().map(|(node, &score)| Candidate {
+        node,
+        score,
+        claims: false,
+    });
     rank(ip, candidates)
         .into_iter()
         .map(|r| {

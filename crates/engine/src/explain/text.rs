@@ -1,10 +1,11 @@
 //! The plain words of an explanation.
 
-use super::AdvertisementReport;
+use super::{AdvertisementReport, OwnershipReport};
 use crate::advertise::l2::Standing;
 use crate::config::{Coverage, Filter, L2Advertisement};
 use crate::facts::Facts;
-use crate::names::PoolName;
+use crate::names::{NodeName, PoolName};
+use crate::ownership::{Claim, Policy};
 
 /// How an advertisement stands to the Service.
 pub(super) fn advertisement(facts: &Facts, ad: &L2Advertisement, standing: Standing) -> String {
@@ -37,6 +38,22 @@ pub(super) fn unknown_pools(facts: &Facts, pools: &Filter<PoolName>) -> String {
         [] => String::new(),
         [one] => format!("; names pool {one}, which isn't known"),
         [..] => format!("; names pools {}, which aren't known", unknown.join(", ")),
+    }
+}
+
+/// Who claims the address, and whether that counts.
+pub(super) fn ownership(report: &OwnershipReport) -> String {
+    let rule = match report.policy {
+        Policy::Metallb => "the hash decides between candidates",
+        Policy::Sticky => "whoever has the address keeps it",
+    };
+    match &report.claim {
+        None => format!("{rule}; no live member claims it"),
+        Some(Claim { epoch, nodes }) => {
+            let nodes: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
+            let claim = if nodes.len() == 1 { "claims" } else { "claim" };
+            format!("{rule}; {} {claim} it, epoch {epoch}", nodes.join(" and "))
+        }
     }
 }
 

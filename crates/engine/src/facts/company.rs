@@ -90,7 +90,7 @@ impl Companies {
     }
 
     /// The Services that share addresses with this one, directly or through others, and itself.
-    fn members(&self, known: Known<'_>, key: &ServiceKey) -> BTreeSet<ServiceKey> {
+    pub(super) fn members(&self, known: Known<'_>, key: &ServiceKey) -> BTreeSet<ServiceKey> {
         let class = |key| known.services.get(key).map(|service| &service.class);
         let mut members = BTreeSet::from([key.clone()]);
         let mut seen = BTreeSet::new();

@@ -101,6 +101,15 @@ impl Facts {
         self.companies.of(service)
     }
 
+    /// The Services elected together with this one, itself included.
+    pub(crate) fn companions(&self, service: &ServiceKey) -> BTreeSet<ServiceKey> {
+        let known = company::Known {
+            services: &self.services,
+            endpoints: &self.endpoints,
+        };
+        self.companies.members(known, service)
+    }
+
     /// Whether the first full lists of all these kinds are complete.
     #[must_use]
     pub fn is_listed(&self, kinds: &[Kind]) -> bool {

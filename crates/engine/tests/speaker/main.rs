@@ -13,6 +13,8 @@ mod matrix;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod owning;
+#[cfg(test)]
 mod reducer;
 #[cfg(test)]
 mod rejected;

@@ -4,8 +4,8 @@ use corten_engine::advertise::bgp::BgpTable;
 use corten_engine::advertise::l2::{L2Entry, L2Table, Verdict};
 use corten_engine::config::selector::{Requirement, Selector, Selectors};
 use corten_engine::config::{
-    ConflictPolicy, Coverage, Entry, Filter, L2Advertisement, Pool, PoolScope, Preference, Refresh,
-    RejectedPool,
+    ConflictPolicy, Coverage, Entry, Filter, L2Advertisement, Ownership, Pool, PoolScope,
+    Preference, Refresh, RejectedPool,
 };
 use corten_engine::event::EventRecord;
 use corten_engine::facts::{
@@ -104,6 +104,7 @@ pub(crate) fn ad(name: &str) -> L2Advertisement {
         services: Selectors::Everything,
         preferences: Vec::new(),
         conflict: ConflictPolicy::Report,
+        ownership: Ownership::Default,
         refresh: Refresh::Never,
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Topic {
     Member(String),
     /// This node's leaving.
     Leaving,
+    /// Claims; each batch of them by its number.
+    Claims(u64),
 }
 
 /// Least often told first, then the longest, then the newest.
@@ -63,10 +65,12 @@ impl Broadcasts {
     }
 
     /// Rumours for one packet with `room` bytes left; each is told once more, and forgotten
-    /// when that was `limit` times.
+    /// when that was `limit` times. What is said of members goes before claims, however many.
     pub(super) fn take(&mut self, mut room: usize, limit: u32) -> Vec<Vec<u8>> {
         let mut chosen = Vec::new();
-        for (rank, topic) in &self.order {
+        let of_members = |(_, topic): &&(Rank, Topic)| !matches!(topic, Topic::Claims(_));
+        let (members, claims): (Vec<_>, Vec<_>) = self.order.iter().partition(of_members);
+        for (rank, topic) in members.into_iter().chain(claims) {
             let (_, Reverse(length), _) = *rank;
             if room <= OVERHEAD {
                 break;

@@ -171,7 +171,7 @@ impl Gossip {
             Ok(Some(message)) => {
                 if let Some(Stream { with, purpose, .. }) = self.streams.open.remove(&stream) {
                     self.hear_stream(stream, with, purpose, message, now);
-                    self.ring(now);
+                    self.follow(now);
                 }
                 self.outputs.push_back(Output::Close { stream });
             }
@@ -263,7 +263,7 @@ impl Gossip {
         PushPull {
             join,
             members: members.collect(),
-            user: self.user_state.clone(),
+            user: self.spoken_state(),
             malformed: Vec::new(),
         }
     }
@@ -295,8 +295,8 @@ impl Gossip {
                 }
             }
         }
-        if !state.user.is_empty() {
-            let (bytes, join) = (state.user, state.join);
+        let (bytes, join) = (self.hear_state(state.user, now), state.join);
+        if !bytes.is_empty() {
             self.event(Event::UserState { bytes, join });
         }
     }

@@ -1,5 +1,6 @@
 //! What a message in a packet leads to.
 
+use super::claims::Spoken;
 use super::detector::Said;
 use super::message::{Ack, Message, Ping};
 use super::{Drop, Event, Gossip};
@@ -16,10 +17,15 @@ impl Gossip {
             Message::Suspect(suspect) => self.hear_suspect(suspect, now),
             Message::Alive(alive) => self.hear_alive(alive, now),
             Message::Dead(dead) => self.hear_dead(dead, now),
-            Message::User(bytes) => match Said::decode(&bytes) {
-                Some(said) => self.hear_detector(from, said, now),
-                None => self.event(Event::User { from, bytes }),
-            },
+            Message::User(bytes) => {
+                if let Some(said) = Said::decode(&bytes) {
+                    self.hear_detector(from, said, now);
+                } else if let Some(spoken) = Spoken::decode(&bytes) {
+                    self.hear_claims(spoken, now);
+                } else {
+                    self.event(Event::User { from, bytes });
+                }
+            }
             Message::Error(_) => self.drop(Drop::Unexpected),
         }
     }

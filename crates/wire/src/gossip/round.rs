@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes a compound has before its messages.
 const COMPOUND_HEADER: usize = 2;
+/// Bytes around a message of the application's in a compound.
+const RUMOUR_HEADER: usize = 3;
 /// Members told of a death or a leaving directly, besides the rounds.
 const URGENT: usize = 32;
 
@@ -97,7 +99,7 @@ impl Gossip {
         self.left_if_told();
     }
 
-    /// What is news of a member's end shouldn't wait for the next round: the next round of
+    /// What is news of a member's end, or of what one holds, shouldn't wait for the next round: the next round of
     /// gossip is now, and every member is told at once if there are few.
     pub(super) fn urge(&mut self, message: &Message, now: Instant) {
         let own = &self.options.name;
@@ -148,6 +150,11 @@ impl Gossip {
         self.counters.packets_sent += 1;
         self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.outputs.push_back(Output::Packet { to, bytes });
+    }
+
+    /// Bytes for a rumour of the application's.
+    pub(super) fn user_room(&self) -> usize {
+        self.room().saturating_sub(RUMOUR_HEADER)
     }
 
     /// Bytes for messages in one packet.

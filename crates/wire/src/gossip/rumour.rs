@@ -26,7 +26,7 @@ impl Gossip {
         self.broadcast(&alive.node.clone(), &Message::Alive(alive));
     }
 
-    fn own_alive(&self) -> Alive {
+    pub(super) fn own_alive(&self) -> Alive {
         Alive {
             incarnation: self.incarnation,
             node: self.options.name.clone(),
@@ -56,13 +56,15 @@ impl Gossip {
         self.left_if_told();
     }
 
-    fn broadcast(&mut self, node: &str, message: &Message) {
+    pub(super) fn broadcast(&mut self, node: &str, message: &Message) {
         let topic = Topic::Member(node.to_owned());
         self.broadcasts.push(topic, message.encode());
     }
 
     fn tell(&mut self, node: &str, state: MemberState, by: &str) {
         self.detector.changed();
+        self.generation += 1;
+        self.changed = true;
         self.event(Event::Member {
             node: node.to_owned(),
             state,

@@ -26,6 +26,9 @@ pub enum Drop {
     /// A known member's name with another address.
     #[error("another member has the name")]
     Conflict,
+    /// A claim whose epoch is further ahead than any can be.
+    #[error("the claim's epoch can't be")]
+    Epoch,
     /// More members, probes for others or streams than are kept.
     #[error("there is no room for more")]
     Full,

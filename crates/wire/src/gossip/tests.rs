@@ -44,6 +44,7 @@ pub(super) fn options(i: usize) -> GossipOptions {
         meta: Vec::new(),
         envelope: plain(),
         parameters: Parameters::LAN,
+        claiming: Claiming::Off,
         seed,
     }
 }
@@ -136,6 +137,8 @@ impl World {
     /// SIGKILL: connections break, the host answers for the closed port.
     pub(super) fn kill(&mut self, i: usize) {
         self.nodes.remove(&address(i)).unwrap();
+        // A later life counts its streams from the start.
+        self.streams.retain(|end, _| end.0 != address(i));
         self.set_timer(address(i));
     }
 
@@ -292,7 +295,7 @@ impl World {
         }
     }
 
-    fn drain(&mut self, at: SocketAddr) {
+    pub(super) fn drain(&mut self, at: SocketAddr) {
         while let Some(output) = self.nodes.get_mut(&at).unwrap().gossip.poll_output() {
             match output {
                 Output::Packet { to, bytes } => self.packet(at, to, bytes),

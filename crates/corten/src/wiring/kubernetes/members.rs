@@ -4,6 +4,7 @@ use super::super::membership::{self, Driver, Link, Terms};
 use crate::cli::kubernetes::MemberArgs;
 use crate::speaker::gossip::Found;
 use crate::speaker::gossip::tuning::Tuning;
+use crate::speaker::l2::Orders;
 use anyhow::{Context as _, ensure};
 use corten_cluster::kubernetes::Client;
 use corten_cluster::kubernetes::members::{Pods, pods};
@@ -36,6 +37,7 @@ pub(super) fn prepare(
     namespace: &str,
     node: &NodeName,
     args: MemberArgs,
+    orders: watch::Receiver<Orders>,
 ) -> anyhow::Result<(Link, Driver, impl Future<Output = ()> + use<>)> {
     if args.ml_labels.is_empty() || args.ml_bindaddr.is_empty() {
         tracing::info!("membership is off: --ml-labels and --ml-bindaddr are not both given");
@@ -50,6 +52,8 @@ pub(super) fn prepare(
         // MetalLB's packets have none.
         label: Label::default(),
         detector: args.gossip_detector,
+        ownership: args.ownership,
+        orders,
     };
     if terms.secret.is_none() {
         tracing::warn!("no --ml-secret-key-path: whoever reaches the port can take part in gossip");

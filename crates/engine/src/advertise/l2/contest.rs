@@ -10,6 +10,7 @@ use crate::election::{Candidate, Ranked, rank};
 use crate::facts::company::serving_nodes;
 use crate::facts::{Node, Service, Sharing};
 use crate::names::NodeName;
+use crate::ownership::{Claim, Policy};
 use corten_api::names::EXCLUDE_FROM_LB;
 use std::borrow::Borrow;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ use std::net::IpAddr;
 pub(super) struct Contest<'a> {
     rules: Rules<'a>,
     ranking: Vec<Ranked<'a>>,
+    policy: Policy,
+    claim: Option<&'a Claim>,
 }
 
 /// Who may stand.
@@ -30,6 +33,8 @@ struct Rules<'a> {
     advertisements: Vec<&'a L2Advertisement>,
     /// Nodes that may take traffic as far as endpoints go.
     serving: Filter<&'a NodeName>,
+    /// The claim that counts.
+    counted: Option<&'a Claim>,
 }
 
 /// Why a node can't stand.
@@ -76,32 +81,48 @@ impl<'a> Contest<'a> {
                 advertisement: ad.name.clone(),
             });
         }
+        // A Service's second address goes with the first.
+        let &first = addresses.first().ok_or(Reason::NoAllocation)?;
+        let company = situation.facts.company(&service.key);
+        let first = company.map_or(first, |company| company.first);
+        let ownership = situation.ownership;
+        let policy = ownership.policy(advertisements.iter().map(|ad| ad.ownership));
+        let claim = ownership.claims.get(&first);
         let rules = Rules {
             situation,
             advertisements,
             serving,
+            counted: claim.filter(|_| policy == Policy::Sticky),
         };
-        // A Service's second address goes with the first.
-        let &first = addresses.first().ok_or(Reason::NoAllocation)?;
-        let ranking = match situation.facts.company(&service.key) {
+        let ranking = match company {
             None => rank(first, rules.candidates(&rules.serving)),
             // DEVIATION: Services that share an address are elected together, among the nodes
             // that can take traffic for all of them or, if none can, for one of them.
             Some(company) => {
-                let ranking = rank(company.first, rules.candidates(&company.every));
+                let ranking = rank(first, rules.candidates(&company.every));
                 if ranking.is_empty() {
-                    rank(company.first, rules.candidates(&company.any))
+                    rank(first, rules.candidates(&company.any))
                 } else {
                     ranking
                 }
             }
         };
-        Ok(Self { rules, ranking })
+        Ok(Self {
+            rules,
+            ranking,
+            policy,
+            claim,
+        })
     }
 
     /// The candidates in order of election.
     pub(super) fn ranking(&self) -> &[Ranked<'a>] {
         &self.ranking
+    }
+
+    /// The policy in force, and who claims the address that the election goes by.
+    pub(super) fn ownership(&self) -> (Policy, Option<&'a Claim>) {
+        (self.policy, self.claim)
     }
 
     /// The winner, if anyone stands.
@@ -156,6 +177,7 @@ impl<'a> Rules<'a> {
             Some(Candidate {
                 node: &node.name,
                 score,
+                claims: self.counted.is_some_and(|c| c.nodes.contains(&node.name)),
             })
         })
     }

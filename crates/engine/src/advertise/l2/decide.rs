@@ -17,6 +17,7 @@ use crate::facts::{Class, Facts, Labels, Service};
 use crate::ip::Family;
 use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
+use crate::ownership::{Claim, Ownership, Policy};
 use crate::rejection::Kind;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,8 @@ pub struct Situation<'a> {
     pub facts: &'a Facts,
     /// Who is alive.
     pub membership: &'a Membership,
+    /// Who has which address already.
+    pub ownership: &'a Ownership,
     /// The class served here.
     pub class: &'a Class,
     /// Whether nodes with the exclude label are candidates all the same (`--ignore-exclude-lb`).
@@ -240,6 +243,12 @@ impl<'a> Decision<'a> {
     #[must_use]
     pub fn ranking(&self) -> &[Ranked<'a>] {
         self.contest.as_ref().map_or(&[], Contest::ranking)
+    }
+
+    /// The policy in force, and the claim it goes by; `None` if there was no contest.
+    #[must_use]
+    pub fn ownership(&self) -> Option<(Policy, Option<&'a Claim>)> {
+        self.contest.as_ref().ok().map(Contest::ownership)
     }
 
     /// Addresses of the Service, in ingress order.

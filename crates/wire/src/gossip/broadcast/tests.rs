@@ -27,6 +27,17 @@ fn a_newer_rumour_of_a_member_replaces_the_older() {
 }
 
 #[test]
+fn claims_wait_for_what_is_said_of_members() {
+    let mut b = Broadcasts::default();
+    for i in 0..10 {
+        b.push(Topic::Claims(i), vec![9; 50]);
+    }
+    b.push(member("a"), vec![1; 5]);
+    assert_eq!(b.take(60, 9), [vec![1; 5], vec![9; 50]]);
+    assert_eq!(b.take(52, 9), [vec![1; 5]]);
+}
+
+#[test]
 fn least_told_first_then_the_longest_that_fits_then_the_newest() {
     let mut b = Broadcasts::default();
     b.push(member("short"), vec![1; 5]);

@@ -6,8 +6,10 @@
 //! ask      | number (4) | incarnation (4) | name … |
 //! verdict  | number (4) | alive (1) |
 //! ```
+//!
+//! Kinds 4 and 5 are claims.
 
-use crate::gossip::message::NAME_MAX;
+use crate::gossip::message::{META_MAX, NAME_MAX};
 
 const MAGIC: [u8; 3] = [0xc0, 0x72, 1];
 const BEAT: u8 = 1;
@@ -17,25 +19,65 @@ const VERDICT: u8 = 3;
 /// In front of the meta data of members that are Corten's, before the bits of what they can do.
 const META: &[u8] = b"corten\x01";
 const DETECTOR: u8 = 1;
+const CLAIMS: u8 = 2;
+const STICKY: u8 = 4;
+const READY: u8 = 8;
 
 /// What a member can do, as its meta data says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::gossip) struct Features {
     pub(in crate::gossip) detector: bool,
+    /// Its life, if it speaks claims: another one after each start.
+    pub(in crate::gossip) life: Option<u64>,
+    /// Whether it wants claims to count unless told otherwise.
+    pub(in crate::gossip) sticky: bool,
+    /// Whether it lets them count.
+    pub(in crate::gossip) ready: bool,
 }
 
 impl Features {
     pub(in crate::gossip) fn of(meta: &[u8]) -> Self {
-        let bits = meta.strip_prefix(META).and_then(<[u8]>::first);
+        let Some((bits, rest)) = meta.strip_prefix(META).and_then(<[u8]>::split_first) else {
+            return Self::default();
+        };
+        let life = rest.first_chunk().filter(|_| bits & CLAIMS != 0);
+        let life = life.map(|life| u64::from_be_bytes(*life));
         Self {
-            detector: bits.is_some_and(|bits| bits & DETECTOR != 0),
+            detector: bits & DETECTOR != 0,
+            life,
+            sticky: life.is_some() && bits & STICKY != 0,
+            ready: life.is_some() && bits & READY != 0,
         }
     }
 
     /// In front of other meta data.
     pub(in crate::gossip) fn encode(self) -> Vec<u8> {
-        let bits = if self.detector { DETECTOR } else { 0 };
-        [META, &[bits]].concat()
+        let bits = [
+            (self.detector, DETECTOR),
+            (self.life.is_some(), CLAIMS),
+            (self.sticky, STICKY),
+            (self.ready, READY),
+        ];
+        let bits = bits
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, bit)| bit)
+            .sum();
+        let mut out = [META, &[bits]].concat();
+        out.extend(self.life.iter().flat_map(|life| life.to_be_bytes()));
+        out
+    }
+
+    /// The meta data of a node with these features and other meta data; just that without any.
+    pub(in crate::gossip) fn meta(self, other: &[u8]) -> Vec<u8> {
+        let own = if self == Self::default() {
+            Vec::new()
+        } else {
+            self.encode()
+        };
+        let mut meta = [&own, other].concat();
+        meta.truncate(META_MAX);
+        meta
     }
 }
 

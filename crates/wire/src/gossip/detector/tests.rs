@@ -243,7 +243,11 @@ fn the_profile_is_off_unless_asked_for() {
     assert_eq!(Features::of(b""), Features::default());
     assert_eq!(Features::of(b"corten\x01"), Features::default());
     assert_eq!(Features::of(b"corten\x02\x01"), Features::default());
-    let meta = Features { detector: true }.encode();
+    let meta = Features {
+        detector: true,
+        ..Features::default()
+    }
+    .encode();
     assert!(Features::of(&[meta, b"more".to_vec()].concat()).detector);
 }
 
