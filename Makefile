@@ -5,7 +5,7 @@ CARGO ?= cargo
 MUSL = $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl | sed 's/^/--target /')
 DENY := .cache/tools/bin/cargo-deny
 
-.PHONY: demo test bench soak image lint deny clean help
+.PHONY: demo test bench soak fuzz image lint deny clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,9 @@ soak: ## ten minutes of SIGKILLs at random moments
 
 image: ## container images without a container engine, and what is in them: target/image
 	deploy/image/build.sh $(ARCH)
+
+fuzz: ## ten minutes of packets that are almost right, for each protocol
+	CORTEN_FUZZ=600 $(CARGO) test --locked --package corten-lab --test fuzz -- --nocapture
 
 lint: deny ## formatting, lints, licences, duplicate versions, documentation links
 	$(CARGO) fmt --all --check

@@ -25,6 +25,18 @@ pub(crate) fn frr_hears_both_families() -> Result<()> {
     let v6 = frr.wait_route("2001:db8:100::/128", true)?;
     all(&v6, &["2001:db8::1", "fe80::", "64512:7", "64512:1:2"])?;
     frr.wait_route("198.51.100.1/32", true)?;
+    // The first table was whole before its end was told, though addresses and session were new.
+    let messages = corten.bgp_json(&["messages"])?;
+    let at = |part: &str| {
+        let text = |m: &Value| m["text"].as_str().is_some_and(|text| text.contains(part));
+        let at = messages
+            .as_array()
+            .and_then(|all| all.iter().position(text));
+        at.with_context(|| format!("no {part:?} in {messages}"))
+    };
+    let end = at("sent UPDATE, End-of-RIB")?;
+    ensure!(at("2 announced: 198.51.100.0/32")? < end, "{messages}");
+    ensure!(at("2 announced: 2001:db8:100::/128")? < end, "{messages}");
     // One Service more, one less: their routes only, in the same session.
     line.service("web3")?;
     frr.wait_route("198.51.100.2/32", true)?;
