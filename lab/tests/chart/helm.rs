@@ -6,6 +6,7 @@ use corten_lab::stage;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tempfile::NamedTempFile;
 
 /// Namespace of the releases.
 pub(crate) const NAMESPACE: &str = "metallb-system";
@@ -56,9 +57,11 @@ pub(crate) fn helm_on(cluster: &Kubernetes, args: &[&str]) -> Result<String> {
 /// The objects a release called `release` consists of, with these values beside the defaults
 /// (YAML).
 pub(crate) fn rendered(release: &str, values: &str) -> Result<Vec<Value>> {
-    let file = stage::scratch()?.join("values.yaml");
-    std::fs::write(&file, values)?;
-    let (file, chart) = (file.display().to_string(), chart().display().to_string());
+    // Trials run beside each other.
+    let file = NamedTempFile::new_in(stage::scratch()?)?;
+    std::fs::write(file.path(), values)?;
+    let (file, chart) = (file.path(), chart().display().to_string());
+    let file = file.display().to_string();
     let args = ["template", release, &chart, "-n", NAMESPACE, "-f", &file];
     documents(&helm(&args).with_context(|| values.to_owned())?)
 }
