@@ -4,14 +4,15 @@ tls.cipherSuites: ""
 tls.curvePreferences: ""
 tls.controllerMetricsTLSSecret: ""
 tls.speakerMetricsTLSSecret: ""
-speaker.wanConfig: false
 speaker.bgpDebounceTimeout: null
 speaker.startupProbe: {enabled: true, failureThreshold: 30, periodSeconds: 5}
 speaker.frr: {enabled: false, image: {repository: "", tag: "", pullPolicy: null}, metricsPort: 9121, resources: {}}
 speaker.reloader: {resources: {}}
 speaker.frrMetrics: {resources: {}}
 speaker.initContainers: {cpFrrFiles: {resources: {}}, cpReloader: {resources: {}}, cpMetrics: {resources: {}}}
-frrk8s: {enabled: false, external: false, namespace: "", secretPassthrough: false}
+frrk8s.enabled: false
+frrk8s.namespace: ""
+frrk8s.secretPassthrough: false
 frr-k8s: {prometheus: {serviceMonitor: {enabled: false}}}
 {{- end -}}
 

@@ -392,7 +392,7 @@ pub(crate) const VALUES: &[Row] = &[
         ALWAYS,
     ),
     ("speaker.secretName", "''", "other", ALWAYS),
-    ("speaker.wanConfig", "false", "true", Nothing),
+    ("speaker.wanConfig", "false", "true", ALWAYS),
     ("speaker.excludeInterfaces.enabled", "true", "false", ALWAYS),
     ("speaker.ignoreExcludeLB", "false", "true", ALWAYS),
     ("speaker.bgpDebounceTimeout", "null", "500", Nothing),
@@ -500,7 +500,7 @@ pub(crate) const VALUES: &[Row] = &[
         "frrk8s.external",
         "false",
         "true",
-        Warnings("frrk8s: {namespace: frr}"),
+        Changes("frrk8s: {namespace: frr}"),
     ),
     ("frrk8s.namespace", "''", "frr", Nothing),
     (
@@ -534,6 +534,12 @@ pub(crate) const VALUES: &[Row] = &[
     ("speaker.frr.image.tag", "''", "v9", Nothing),
     ("frrk8s.enabled", "false", "true", Warnings("")),
     // Values of our own.
+    (
+        "speaker.memberlist.detector",
+        "fast",
+        "conservative",
+        ALWAYS,
+    ),
     (
         "prometheus.prometheusRule.addressConflict.enabled",
         "true",
