@@ -54,9 +54,6 @@ fn a_preflight_names_what_is_left() -> Result<()> {
     client.apply(&format!(
         "apiVersion: v1\nkind: ConfigMap\n\
          metadata: {{name: bgpextras, namespace: {NAMESPACE}}}\ndata: {{extras: log stdout}}\n---\n\
-         apiVersion: metallb.io/v1beta2\nkind: BGPPeer\n\
-         metadata: {{name: router, namespace: {NAMESPACE}}}\n\
-         spec: {{myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1}}\n---\n\
          apiVersion: frrk8s.metallb.io/v1beta1\nkind: FRRConfiguration\n\
          metadata: {{name: mine, namespace: default}}\nspec: {{}}\n---\n\
          apiVersion: frrk8s.metallb.io/v1beta1\nkind: FRRConfiguration\n\
@@ -80,7 +77,6 @@ fn a_preflight_names_what_is_left() -> Result<()> {
         named
             == [
                 "ConfigMap metallb-system/bgpextras",
-                "BGPPeer metallb-system/router",
                 "FRRConfiguration default/mine",
                 "Pod default/taker",
             ],

@@ -34,9 +34,8 @@ pub struct PreflightError {
 type Judge = fn(&Value, &str) -> Option<String>;
 
 /// Kind, API group, version, plural, whether only MetalLB's namespace counts, and the judge.
-const KINDS: [(&str, &str, &str, &str, bool, Judge); 7] = [
+const KINDS: [(&str, &str, &str, &str, bool, Judge); 6] = [
     ("ConfigMap", "", "v1", "configmaps", true, config_map),
-    ("BGPPeer", "metallb.io", "v1beta2", "bgppeers", true, peer),
     (
         "FRRConfiguration",
         "frrk8s.metallb.io",
@@ -117,21 +116,11 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Text for FRR (`spec/metallb.md` §6.5), and timers of the membership protocol (§5.6).
+/// Text for FRR (`spec/metallb.md` §6.5).
 fn config_map(object: &Value, _: &str) -> Option<String> {
-    match text(object, "/metadata/name") {
-        "bgpextras" if !text(object, "/data/extras").trim().is_empty() => {
-            Some("is configuration for FRR, and there is no FRR".to_owned())
-        }
-        "metallb-memberlist-config" => {
-            Some("has timers of the membership protocol, which the speaker doesn't read".to_owned())
-        }
-        _ => None,
-    }
-}
-
-fn peer(_: &Value, _: &str) -> Option<String> {
-    Some("gets no session: BGP isn't spoken on Kubernetes yet".to_owned())
+    let extras = text(object, "/metadata/name") == "bgpextras"
+        && !text(object, "/data/extras").trim().is_empty();
+    extras.then(|| "is configuration for FRR, and there is no FRR".to_owned())
 }
 
 /// MetalLB's own are named after the node they are for (`spec/metallb.md` §6.6).

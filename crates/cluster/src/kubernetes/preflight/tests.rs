@@ -26,7 +26,6 @@ fn config_maps() {
         (map("bgpextras", json!({"extras": " \n"})), None),
         (map("bgpextras", json!({})), None),
         (map("other", json!({"extras": "log stdout"})), None),
-        (map("metallb-memberlist-config", json!({})), Some("timers")),
         (map("metallb-excludel2", json!({})), None),
     ] {
         check(config_map, &object, expected);
