@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
 # once everything is there. usage: lab/setup.sh PART…
-# (parts: net, routers, deny, musl, memberlist, cluster, promtool)
+# (parts: net, routers, deny, musl, arm64, memberlist, cluster, promtool)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -65,6 +65,13 @@ musl() {
   have x86_64-linux-musl-gcc || apt_install musl-tools
 }
 
+# What binaries for arm64 are made with: the toolchain has musl and a linker, TLS needs a C compiler.
+arm64() {
+  rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-musl ||
+    rustup target add aarch64-unknown-linux-musl
+  have aarch64-linux-gnu-gcc || apt_install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+}
+
 # Members of the real gossip library, in the version MetalLB runs and in the newest.
 memberlist() {
   local sum
@@ -124,7 +131,7 @@ promtool() {
 
 for part in "$@"; do
   case $part in
-    net | routers | deny | musl | memberlist | cluster | promtool) "$part" ;;
+    net | routers | deny | musl | arm64 | memberlist | cluster | promtool) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -8,18 +8,18 @@ MOST=$((15 * 1024 * 1024))
 pairs=()
 for arch in "$@"; do
   case $arch in
-    amd64) target=x86_64-unknown-linux-musl ;;
+    amd64)
+      target=x86_64-unknown-linux-musl
+      lab/setup.sh musl
+      ;;
     arm64)
       target=aarch64-unknown-linux-musl
-      # The toolchain brings musl and a linker; C and assembly of the TLS library need a compiler.
-      command -v aarch64-linux-gnu-gcc >/dev/null ||
-        { echo "arm64 needs Debian's gcc-aarch64-linux-gnu" >&2; exit 1; }
+      lab/setup.sh arm64
       export CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc
       export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
       ;;
     *) echo "usage: $0 [amd64] [arm64]" >&2; exit 2 ;;
   esac
-  rustup target list --installed | grep -qx "$target" || rustup target add "$target"
   cargo build --locked --release --package corten --target "$target"
   binary=target/$target/release/corten
   size=$(stat -c %s "$binary")
