@@ -264,8 +264,9 @@ impl Kubernetes {
         }
     }
 
-    /// Has the status objects say this from now on.
-    pub fn publish(&mut self, report: Report, findings: Findings) {
+    /// Has the status objects say this from now on; without a report, since nothing is decided yet,
+    /// what stands from before stays.
+    pub fn publish(&mut self, report: Option<Report>, findings: Findings) {
         self.publisher.publish(report, findings);
     }
 

@@ -1,7 +1,7 @@
 //! The facts side without IO: facts, controller and speaker joined, and what they ask for.
 
 use corten_api::pool::IPAddressPoolStatus;
-use corten_api::status::{InterfaceInfo, ServiceL2StatusStatus};
+use corten_api::status::{InterfaceInfo, ServiceBGPStatusStatus, ServiceL2StatusStatus};
 use corten_cluster::directory::status::Report;
 use corten_cluster::kubernetes::Findings;
 use corten_cluster::metrics;
@@ -230,7 +230,27 @@ impl Core {
         Report {
             pools: self.pools(),
             layer2: layer2.collect(),
+            bgp: self.bgp_statuses(),
         }
+    }
+
+    /// What `ServiceBGPStatus` says of the Services that a peer is told of (`spec/metallb.md` §1.9,
+    /// §6.8).
+    fn bgp_statuses(&self) -> BTreeMap<ServiceKey, ServiceBGPStatusStatus> {
+        if self.speaker.bgp_driver() == BgpDriver::Absent {
+            return BTreeMap::new();
+        }
+        let statuses = self.speaker.bgp_verdicts().filter_map(|(key, _)| {
+            let peers = self.speaker.bgp_peers(key).into_iter();
+            let status = ServiceBGPStatusStatus {
+                node: Some(self.speaker.node().to_string()),
+                service_name: Some(key.name().to_owned()),
+                service_namespace: Some(key.namespace().to_owned()),
+                peers: peers.map(str::to_owned).collect(),
+            };
+            (!status.peers.is_empty()).then(|| (key.clone(), status))
+        });
+        statuses.collect()
     }
 
     /// What is found about the configuration this instance uses; `unwatched` is why a part of it

@@ -106,7 +106,7 @@ impl Source {
             Self::Directory(directory) => directory.write_status(&core.report()),
             Self::Kubernetes(api) => {
                 let findings = core.findings(api.warnings().next());
-                api.publish(core.report(), findings);
+                api.publish(core.is_ready().then(|| core.report()), findings);
                 Ok(())
             }
         }

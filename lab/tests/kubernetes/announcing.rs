@@ -46,6 +46,11 @@ pub(crate) enum Membership {
     On,
 }
 
+/// The name of a speaker's pod.
+fn pod_on(node: &Node) -> String {
+    format!("speaker-{}", node.name)
+}
+
 impl Site {
     /// One with Services `web1` … of one pool, announced from somewhere.
     pub(crate) fn with_services(count: usize, membership: Membership) -> Result<Self> {
@@ -94,20 +99,40 @@ impl Site {
         }
         for node in &site.world.nodes {
             site._relays.push(site.cluster.relay_to(&node.ns)?);
-            let pod = format!("speaker-{}", node.name);
-            site.client().apply(&objects::pod(&pod, "speaker"))?;
-            let mut flags = vec![
-                format!("--node-name={}", node.name),
-                format!("--pod-name={pod}"),
-            ];
-            if membership == Membership::On {
-                flags.extend(site.member(node, &pod)?);
-            }
-            let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-            let speaker = setup::start(&site.cluster, &node.ns, "speaker", &flags)?;
-            site.speakers.push(speaker);
+            site.client()
+                .apply(&objects::pod(&pod_on(node), "speaker"))?;
+            site.speakers.push(site.speaker(node, membership)?);
         }
         Ok(site)
+    }
+
+    /// Starts the speaker of a node.
+    fn speaker(&self, node: &Node, membership: Membership) -> Result<Process> {
+        let pod = pod_on(node);
+        let mut flags = vec![
+            format!("--node-name={}", node.name),
+            format!("--pod-name={pod}"),
+        ];
+        if membership == Membership::On {
+            flags.extend(self.member(node, &pod)?);
+        }
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        setup::start(&self.cluster, &node.ns, "speaker", &flags)
+    }
+
+    /// Kills a node's speaker and starts it again in the same pod, without membership; ends when
+    /// it is ready.
+    pub(crate) fn restart_speaker(&mut self, node: &str) -> Result<()> {
+        let index = self.world.nodes.iter().position(|n| n.name == node);
+        let index = index.context("no such node")?;
+        self.speakers[index].kill()?;
+        self.speakers[index] = self.speaker(&self.world.nodes[index], Membership::Off)?;
+        let speaker = &mut self.speakers[index];
+        wait_until("a ready speaker", DEADLINE, || {
+            let ready = speaker.log().iter().any(|l| l.contains("\"ready\""));
+            Ok(ready.then_some(()))
+        })
+        .with_context(|| speaker.log().join("\n  "))
     }
 
     /// The key the controller made for the speakers.

@@ -115,6 +115,15 @@ fn roles_are_as_wide_as_used() -> Result<()> {
         client.apply(&custom(kind, "judged", spec))?;
     }
     admitting::spoil(client)?;
+    // The speakers say that they tell the peer, and that they don't any more.
+    let statuses = || client.list(Kind::ServiceBGPStatus, NAMESPACE);
+    wait_until("statuses of every Service and node", DEADLINE, || {
+        let all = statuses()?;
+        let whole = all.iter().all(|o| o["status"]["peers"][0] == "judged");
+        Ok((all.len() == COUNT * 3 && whole).then_some(()))
+    })
+    .with_context(|| site.story())?;
+    client.delete(Kind::BGPPeer, NAMESPACE, "judged")?;
     for account in ["controller", "speaker"] {
         let mut left = BTreeSet::new();
         wait_until("the use of every grant", DEADLINE, || {

@@ -3,7 +3,7 @@
 use crate::announcing::{Membership, Site};
 use crate::objects::{NAMESPACE, custom, password};
 use crate::setup::DEADLINE;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use corten_lab::kubernetes::Kind;
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
@@ -11,7 +11,8 @@ use corten_lab::stage;
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use corten_lab::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -85,6 +86,31 @@ impl Bird {
     }
 }
 
+/// Waits until just these nodes say that they tell the peer of the Service; gives the uids of what
+/// they say it with.
+fn wait_statuses(site: &Site, wanted: &[&str]) -> Result<BTreeMap<String, String>> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut last = Vec::new();
+    wait_until("a status of each node", DEADLINE, || {
+        last = site.client().list(Kind::ServiceBGPStatus, NAMESPACE)?;
+        let mut said = BTreeMap::new();
+        for object in &last {
+            let status = &object["status"];
+            let whole = json!({"node": status["node"], "serviceName": "web1",
+                "serviceNamespace": "default", "peers": ["router"]});
+            // One that is made has no status for a moment.
+            if *status != whole || object["metadata"]["labels"]["metallb.io/node"] != status["node"]
+            {
+                return Ok(None);
+            }
+            said.insert(text(&status["node"]), text(&object["metadata"]["uid"]));
+        }
+        let right = last.len() == wanted.len() && wanted.iter().all(|n| said.contains_key(*n));
+        Ok(right.then_some(said))
+    })
+    .with_context(|| format!("{last:?}, not {wanted:?}\n{}", site.story()))
+}
+
 fn a_router_learns_what_objects_say() -> Result<()> {
     const ALL: &[&str] = &["node1", "node2", "node3"];
     let mut site = Site::with_services(1, Membership::Off)?;
@@ -104,6 +130,12 @@ fn a_router_learns_what_objects_say() -> Result<()> {
     client.apply(&custom("BGPAdvertisement", "everything", ""))?;
     client.apply(&password("bgp", "of the Secret"))?;
     bird.wait_learnt(&site, &prefix, ALL)?;
+    let before = wait_statuses(&site, ALL)?;
+    // A speaker that begins again says nothing anew.
+    site.restart_speaker("node1")?;
+    bird.wait_learnt(&site, &prefix, ALL)?;
+    ensure!(wait_statuses(&site, ALL)? == before, "made anew");
+    let client = site.client();
     // A password that isn't the router's ends the sessions, and the right one brings them back.
     client.apply(&password("bgp", "of somebody else"))?;
     bird.wait_learnt(&site, &prefix, &[])?;
@@ -112,6 +144,11 @@ fn a_router_learns_what_objects_say() -> Result<()> {
     // A node that leaves load balancing takes its route with it, and nobody else's.
     site.drain("node2")?;
     bird.wait_learnt(&site, &prefix, &["node1", "node3"])?;
+    let left = wait_statuses(&site, &["node1", "node3"])?;
+    ensure!(
+        left.iter().all(|(node, uid)| before[node] == *uid),
+        "made anew"
+    );
     site.undrain("node2")?;
     bird.wait_learnt(&site, &prefix, ALL)?;
     // Only the nodes the peer selects speak to it.
@@ -119,5 +156,6 @@ fn a_router_learns_what_objects_say() -> Result<()> {
     client.patch(Kind::Node, "", "node3", labels)?;
     let selected = json!({"spec": {"nodeSelectors": [{"matchLabels": {"rack": "a"}}]}});
     client.patch(Kind::BGPPeer, NAMESPACE, "router", selected)?;
-    bird.wait_learnt(&site, &prefix, &["node3"])
+    bird.wait_learnt(&site, &prefix, &["node3"])?;
+    wait_statuses(&site, &["node3"]).map(drop)
 }

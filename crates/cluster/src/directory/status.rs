@@ -3,7 +3,7 @@
 
 use super::atomic;
 use corten_api::pool::IPAddressPoolStatus;
-use corten_api::status::ServiceL2StatusStatus;
+use corten_api::status::{ServiceBGPStatusStatus, ServiceL2StatusStatus};
 use corten_engine::event::Assignment;
 use corten_engine::names::{PoolName, ServiceKey};
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub struct Report {
     pub pools: BTreeMap<PoolName, IPAddressPoolStatus>,
     /// What this node announces on layer 2.
     pub layer2: BTreeMap<ServiceKey, ServiceL2StatusStatus>,
+    /// The BGP peers this node tells of a Service.
+    pub bgp: BTreeMap<ServiceKey, ServiceBGPStatusStatus>,
 }
 
 /// Addresses of a Service, as they are written.
@@ -69,7 +71,8 @@ impl StatusFiles {
         });
         self.file("services.yaml", lines(services)?)?;
         self.file("pools.yaml", lines(report.pools.iter())?)?;
-        self.file("layer2.yaml", lines(report.layer2.iter())?)
+        self.file("layer2.yaml", lines(report.layer2.iter())?)?;
+        self.file("bgp.yaml", lines(report.bgp.iter())?)
     }
 
     fn file(&mut self, name: &'static str, text: String) -> io::Result<()> {

@@ -1,19 +1,21 @@
-//! What Corten says of itself in the API: ServiceL2Status, IPAddressPool status and
-//! ConfigurationState (`spec/metallb.md` §1.8 to §1.10, §4.8, §5.5).
+//! What Corten says of itself in the API: ServiceL2Status, ServiceBGPStatus, IPAddressPool status
+//! and ConfigurationState (`spec/metallb.md` §1.8 to §1.10, §4.8, §5.5, §6.8).
 //!
 //! One place writes them all: it compares what should be there with what its watches show, at
 //! most once every [`PASS`], and asks for the difference. So whatever somebody edits or removes
 //! comes back, and nothing is written that stands.
 
+mod announced;
 mod configuration;
-mod layer2;
 mod mirror;
 mod pool;
 
 pub use configuration::{Component, Findings};
 
 use crate::directory::status::Report;
+use announced::Announced;
 use configuration::Configuration;
+use corten_api::status::{ServiceBGPStatusStatus, ServiceL2StatusStatus};
 use corten_engine::event::{Event, Object};
 use corten_engine::names::PoolName;
 use corten_engine::rejection::Kind;
@@ -21,7 +23,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use kube::api::Api;
-use layer2::Layer2;
 use pool::Pools;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,8 @@ impl Place {
 
 /// Keeps the statuses as they should be.
 pub(super) struct Publisher {
-    layer2: Layer2,
+    layer2: Announced<ServiceL2StatusStatus>,
+    bgp: Announced<ServiceBGPStatusStatus>,
     pools: Pools,
     configuration: Configuration,
     pass: Pass,
@@ -95,17 +97,21 @@ impl Publisher {
             owner: OnceCell::new(),
         });
         Self {
-            layer2: Layer2::new(client, &place, &component),
+            layer2: Announced::new(client, &place, &component),
+            bgp: Announced::new(client, &place, &component),
             pools: Pools::new(client, &place),
             configuration: Configuration::new(client, &place, component),
             pass: Pass::Resting(Instant::now()),
         }
     }
 
-    /// Has this said from now on.
-    pub(super) fn publish(&mut self, report: Report, findings: Findings) {
-        self.layer2.want(report.layer2);
-        self.pools.want(report.pools);
+    /// Has this said from now on; without a report, only the findings.
+    pub(super) fn publish(&mut self, report: Option<Report>, findings: Findings) {
+        if let Some(report) = report {
+            self.layer2.want(report.layer2);
+            self.bgp.want(report.bgp);
+            self.pools.want(report.pools);
+        }
         self.configuration.want(findings);
         self.pass.ask();
     }
@@ -144,10 +150,12 @@ impl Publisher {
         };
         let changed = tokio::select! {
             changed = self.layer2.progress() => changed,
+            changed = self.bgp.progress() => changed,
             () = self.pools.progress() => false,
             changed = self.configuration.progress() => changed,
             () = due => {
                 self.layer2.compare();
+                self.bgp.compare();
                 self.pools.compare();
                 self.configuration.compare();
                 self.pass = Pass::Resting(Instant::now() + PASS);

@@ -32,7 +32,12 @@ fn files_are_written_when_they_differ() {
         node: Some("n1".to_owned()),
         ..ServiceL2StatusStatus::default()
     };
-    report.layer2.insert(web, status);
+    report.layer2.insert(web.clone(), status);
+    let status = ServiceBGPStatusStatus {
+        peers: vec!["router".to_owned()],
+        ..ServiceBGPStatusStatus::default()
+    };
+    report.bgp.insert(web, status);
     files.write(&services, &report).unwrap();
     assert_eq!(file("services.yaml"), services_file);
     assert_ne!(file("pools.yaml"), pools_file);
@@ -41,6 +46,7 @@ fn files_are_written_when_they_differ() {
         "\"a\": {\"assignedIPv4\":1,\"assignedIPv6\":0,\"availableIPv4\":2,\"availableIPv6\":0}\n"
     );
     assert_eq!(read("layer2.yaml"), "\"shop/web\": {\"node\":\"n1\"}\n");
+    assert_eq!(read("bgp.yaml"), "\"shop/web\": {\"peers\":[\"router\"]}\n");
 }
 
 #[test]

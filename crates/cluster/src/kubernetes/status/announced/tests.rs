@@ -1,8 +1,21 @@
-use super::{Mirror, Shown, Wanted, differences, name};
-use corten_api::status::ServiceL2StatusStatus;
+use super::{Mirror, Shown, Statement, Wanted, differences};
+use corten_api::status::{ServiceBGPStatusStatus, ServiceL2StatusStatus};
 use corten_engine::names::ServiceKey;
 use kube::runtime::watcher::Event;
 use std::collections::BTreeMap;
+
+fn name(service: &ServiceKey, node: &str) -> String {
+    super::name::<ServiceL2StatusStatus>(service, node)
+}
+
+fn bgp_status(node: &str, service: &str) -> ServiceBGPStatusStatus {
+    ServiceBGPStatusStatus {
+        node: Some(node.to_owned()),
+        service_name: Some(service.to_owned()),
+        service_namespace: Some("default".to_owned()),
+        peers: Vec::new(),
+    }
+}
 
 fn status(node: &str, service: &str) -> ServiceL2StatusStatus {
     ServiceL2StatusStatus {
@@ -15,6 +28,16 @@ fn status(node: &str, service: &str) -> ServiceL2StatusStatus {
 
 /// What node `a` does about objects, each `name node service`, if it announces `services`.
 fn check(shown: &[(&str, &str, &str)], services: &[&str], expected: &[(&str, &str)]) {
+    check_of(status, shown, services, expected);
+}
+
+/// The same for any kind.
+fn check_of<S: Statement>(
+    status: fn(&str, &str) -> S,
+    shown: &[(&str, &str, &str)],
+    services: &[&str],
+    expected: &[(&str, &str)],
+) {
     let mut mirror = Mirror::default();
     for (name, node, service) in shown {
         let text = format!(
@@ -30,7 +53,7 @@ fn check(shown: &[(&str, &str, &str)], services: &[&str], expected: &[(&str, &st
         .iter()
         .map(|s| {
             let key = ServiceKey::new("default", s);
-            (name(&key, "a"), (key, status("a", s)))
+            (super::name::<S>(&key, "a"), (key, status("a", s)))
         })
         .collect();
     let found: BTreeMap<_, _> = differences("a", &wanted, &mirror)
@@ -67,6 +90,20 @@ fn the_announcing_node_removes_what_others_left() {
         &["web"],
         &[("l2-abcde", "removed"), ("l2-fghij", "removed")],
     );
+}
+
+#[test]
+fn every_node_that_speaks_bgp_has_its_own() {
+    let web = super::name::<ServiceBGPStatusStatus>(&ServiceKey::new("default", "web"), "a");
+    assert!(web.starts_with("bgp-") && web.len() == 20, "{web}");
+    let shown = [
+        (web.as_str(), "a", "web"),
+        ("bgp-abcde", "b", "web"),
+        ("bgp-fghij", "a", "web"),
+    ];
+    check_of(bgp_status, &shown, &["web"], &[("bgp-fghij", "removed")]);
+    let both = [(web.as_str(), "removed"), ("bgp-fghij", "removed")];
+    check_of(bgp_status, &shown, &[], &both);
 }
 
 #[test]
