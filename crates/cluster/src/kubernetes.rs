@@ -22,7 +22,7 @@ mod wire;
 pub use status::{Component, Findings};
 
 use crate::directory::status::Report;
-use assign::Assign;
+use assign::{Assign, Unassigned};
 use corten_engine::event::{Assignment, Event, EventRecord};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
@@ -30,6 +30,7 @@ use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jobs::Jobs;
 pub use kube::Client;
+use kube::runtime::watcher;
 use record::Recorder;
 use status::Publisher;
 use std::time::Duration;
@@ -163,7 +164,10 @@ fn chain(error: &kube::Error) -> String {
 pub struct Kubernetes {
     watches: SelectAll<BoxStream<'static, (usize, Said)>>,
     views: Vec<View>,
+    /// Whether allocations are ever written.
+    assigns: bool,
     assigner: Jobs<Assign>,
+    unassigned: Unassigned,
     recorder: Recorder,
     publisher: Publisher,
 }
@@ -187,7 +191,9 @@ impl Kubernetes {
         Self {
             watches,
             views: kinds.into_iter().map(View::new).collect(),
+            assigns: component == Component::Controller,
             assigner: Jobs::new(client.clone(), assign::PARALLEL),
+            unassigned: Unassigned::default(),
             recorder: Recorder::new(client.clone(), &component),
             publisher: Publisher::new(client, &namespace, &pod, component),
         }
@@ -220,6 +226,13 @@ impl Kubernetes {
         let mut taken = 0;
         while let Some((index, said)) = next.take() {
             if let Some(view) = self.views.get_mut(index) {
+                if self.assigns
+                    && view.kind() == Kind::Service
+                    && let Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) =
+                        &said
+                {
+                    self.unassigned.see(object);
+                }
                 let heard = view.hear(said, &mut events);
                 news.rejections |= heard.rejections;
                 news.health |= heard.health;
@@ -236,6 +249,7 @@ impl Kubernetes {
             {
                 let service = ServiceKey::new(&object.namespace, &object.name);
                 self.assigner.forget(&service);
+                self.unassigned.forget(&service);
             }
         }
         if news.rejections {
@@ -248,7 +262,8 @@ impl Kubernetes {
     /// Has allocations written, each instead of any earlier one of its Service.
     pub fn assign(&mut self, assignments: Vec<(ServiceKey, Assignment)>) {
         for (service, assignment) in assignments {
-            self.assigner.put(service, Assign(assignment));
+            let assign = self.unassigned.assign(&service, assignment);
+            self.assigner.put(service, assign);
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[Trial] = &[
         "a_service_gets_an_address_and_keeps_it",
         a_service_gets_an_address_and_keeps_it,
     ),
+    ("an_address_costs_one_request", an_address_costs_one_request),
     (
         "a_second_controller_waits_for_the_first",
         a_second_controller_waits_for_the_first,
@@ -31,6 +32,52 @@ fn pool(addresses: &str) -> String {
 
 fn version(object: &Value) -> &Value {
     &object["metadata"]["resourceVersion"]
+}
+
+/// Many Services that wait, some with what `kubectl apply` keeps: each is written once and none is
+/// asked for, and nothing of it is lost.
+fn an_address_costs_one_request() -> Result<()> {
+    const COUNT: usize = 60;
+    const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let cluster = setup::cluster()?;
+    let client = cluster.client();
+    let annotation = format!("{APPLIED}: \"{{}}\"");
+    let all: String = (0..COUNT)
+        .map(|i| {
+            service(
+                &format!("web{i}"),
+                if i % 2 == 0 { &annotation } else { "" },
+                "",
+            )
+        })
+        .collect();
+    client.apply(&all)?;
+    let mut controller = setup::controller(&cluster)?;
+    client.apply(&pool("192.0.2.0/24"))?;
+    let services = wait(&mut controller, "an address for every Service", || {
+        let all = client.list(Kind::Service, "default")?;
+        let assigned = all.iter().filter(|s| addresses(s).len() == 1);
+        Ok((assigned.count() == COUNT).then_some(all))
+    })?;
+    let of_ours = |s: &&Value| s["spec"]["type"] == "LoadBalancer";
+    for service in services.iter().filter(of_ours) {
+        let (annotations, spec) = (&service["metadata"]["annotations"], &service["spec"]);
+        let name = service["metadata"]["name"].as_str().unwrap_or_default();
+        let kept = !name.ends_with(['0', '2', '4', '6', '8']) || annotations[APPLIED] == "{}";
+        ensure!(kept && annotations[POOL] == "pool", "{service}");
+        ensure!(spec["ports"][0]["port"] == 80, "{service}");
+    }
+    let requests = cluster.requests(NAMESPACE, "controller")?;
+    let count = |resource: &str, verb: &str| {
+        let asked = requests.iter().filter(|r| r.resource == resource);
+        asked.filter(|r| r.verb == verb).count()
+    };
+    let found = (count("services/status", "update"), count("services", "get"));
+    ensure!(
+        found == (COUNT, 0),
+        "{found:?} writes and reads of {COUNT} Services"
+    );
+    Ok(())
 }
 
 fn a_service_gets_an_address_and_keeps_it() -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::admitting;
 use crate::announcing::{Membership, Site};
 use crate::objects::{NAMESPACE, custom, service};
-use crate::setup::{DEADLINE, deployed};
+use crate::setup::{DEADLINE, addresses, deployed};
 use anyhow::{Context, Result, ensure};
 use corten_lab::kubernetes::{Kind, Kubernetes};
 use corten_lab::trial::Trial;
@@ -105,6 +105,16 @@ fn roles_are_as_wide_as_used() -> Result<()> {
         })
         .with_context(|| reason.to_owned())?;
     }
+    // One that has an address already gets another.
+    let others = "192.0.2.99,2001:db8:1::99";
+    let asked = json!({"metadata": {"annotations": {"metallb.io/loadBalancerIPs": others}}});
+    client.patch(Kind::Service, "default", "web1", asked)?;
+    wait_until("another address", DEADLINE, || {
+        let web = client.get(Kind::Service, "default", "web1")?;
+        let ips = web.map(|web| addresses(&web)).unwrap_or_default();
+        Ok(ips.iter().any(|ip| ip == "192.0.2.99").then_some(()))
+    })
+    .with_context(|| site.story())?;
     // Whatever the webhooks judge is listed, and a spoilt certificate replaced.
     admitting::enable(site.cluster())?;
     for (kind, spec) in [

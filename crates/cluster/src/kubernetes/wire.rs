@@ -1,5 +1,5 @@
 //! An object as the API server sends it, cut down while it is read: what nobody uses
-//! (`managedFields`, what `kubectl apply` keeps) is never built.
+//! (`managedFields`) is never built, and what `kubectl apply` keeps is set aside.
 //!
 //! Reading never fails for what is in an object: one that is no such kind is a value of its own,
 //! so that it can't end the watch of its neighbours.
@@ -16,17 +16,18 @@ use std::fmt;
 /// Deepest nesting read; the API server allows no deeper objects of these kinds.
 const MAX_DEPTH: usize = 64;
 /// Left out wherever it is.
-const UNUSED: [&str; 2] = [
-    "managedFields",
-    "kubectl.kubernetes.io/last-applied-configuration",
-];
+const UNUSED: &str = "managedFields";
+/// The annotation `kubectl apply` keeps an object in.
+const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object, not yet judged.
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
     /// What the watch itself needs: names, `resourceVersion`.
     meta: ObjectMeta,
-    /// The object; taken out once.
+    /// What `kubectl apply` keeps in an annotation.
+    applied: Option<Node>,
+    /// The object, without that.
     pub(super) tree: Node,
 }
 
@@ -44,6 +45,15 @@ impl Wire {
     /// Identity of the object among those of its name over time.
     pub(super) fn uid(&self) -> &str {
         self.meta.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The object as JSON, whole but for `managedFields`.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let mut object = json(&self.tree);
+        if let Some(applied) = &self.applied {
+            object["metadata"]["annotations"][APPLIED] = json(applied);
+        }
+        object
     }
 }
 
@@ -78,7 +88,8 @@ impl Resource for Wire {
 
 impl<'de> Deserialize<'de> for Wire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let tree = Tree { depth: 0 }.deserialize(deserializer)?;
+        let mut tree = Tree { depth: 0 }.deserialize(deserializer)?;
+        let applied = set_aside(&mut tree);
         let text = |key: &str| {
             let metadata = tree.get("metadata")?;
             metadata.text(key).map(str::to_owned)
@@ -90,7 +101,41 @@ impl<'de> Deserialize<'de> for Wire {
             resource_version: text("resourceVersion"),
             ..ObjectMeta::default()
         };
-        Ok(Self { meta, tree })
+        Ok(Self {
+            meta,
+            applied,
+            tree,
+        })
+    }
+}
+
+/// Takes what `kubectl apply` keeps out of an object.
+fn set_aside(tree: &mut Node) -> Option<Node> {
+    let mut inner = tree;
+    for key in ["metadata", "annotations"] {
+        let Value::Map(entries) = &mut inner.value else {
+            return None;
+        };
+        inner = entries.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)?;
+    }
+    let Value::Map(entries) = &mut inner.value else {
+        return None;
+    };
+    let at = entries.iter().position(|(k, _)| k == APPLIED)?;
+    Some(entries.swap_remove(at).1)
+}
+
+/// A tree that came from JSON as JSON.
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(v) => (*v).into(),
+        Value::Int(v) => (*v).into(),
+        Value::Unsigned(v) => (*v).into(),
+        Value::Float(v) => (*v).into(),
+        Value::Text(v) => v.as_str().into(),
+        Value::Seq(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => entries.iter().map(|(k, v)| (k.clone(), json(v))).collect(),
     }
 }
 
@@ -173,7 +218,7 @@ impl<'de> Visitor<'de> for Tree {
         let inner = self.inner()?;
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            if UNUSED.contains(&key.as_str()) {
+            if key == UNUSED {
                 map.next_value::<IgnoredAny>()?;
             } else {
                 entries.push((key, map.next_value_seed(inner)?));

@@ -1,5 +1,6 @@
-use super::put;
+use super::{Unassigned, put, read};
 use corten_engine::event::Assignment;
+use corten_engine::names::ServiceKey;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
@@ -106,4 +107,37 @@ fn the_entries_of_others_are_replaced() {
         json!({"ingress": [{"ip": "192.0.2.1"}]}),
     ));
     check(json!({}), status, &["192.0.2.1"], Some("p"), expected);
+}
+
+/// Whether a Service is kept as it is shown.
+fn check_kept(service: &Value, kept: bool) {
+    let key = ServiceKey::new("default", "web");
+    let mut unassigned = Unassigned::default();
+    let before = json!({"metadata": {"name": "web", "namespace": "default", "labels": {"a": "b"}},
+        "spec": {"type": "LoadBalancer"}});
+    for object in [&before, service] {
+        unassigned.see(&serde_json::from_value(object.clone()).unwrap());
+    }
+    let assign = unassigned.assign(&key, assignment(&["192.0.2.1"], Some("p")));
+    let shown = assign.shown.as_deref().and_then(read);
+    let shown =
+        shown.map(|object| json!({"metadata": object.metadata, "spec": object.data["spec"]}));
+    let expected = kept.then(|| json!({"metadata": service["metadata"], "spec": service["spec"]}));
+    assert_eq!(shown, expected, "{service}");
+    let again = unassigned.assign(&key, assignment(&[], None));
+    assert!(again.shown.is_none(), "what is written once is old");
+}
+
+#[test]
+fn a_service_without_address_is_written_as_it_was_shown() {
+    let service = |kind: &str, status: Value| {
+        json!({"metadata": {"name": "web", "namespace": "default", "resourceVersion": "7",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}},
+            "spec": {"type": kind, "ports": [{"port": 80}]}, "status": status})
+    };
+    check_kept(&service("LoadBalancer", json!({"loadBalancer": {}})), true);
+    check_kept(&service("LoadBalancer", Value::Null), true);
+    let assigned = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
+    check_kept(&service("LoadBalancer", assigned), false);
+    check_kept(&service("ClusterIP", json!({})), false);
 }

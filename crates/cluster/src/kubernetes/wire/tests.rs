@@ -7,12 +7,12 @@ fn read(text: &str) -> Wire {
 
 #[test]
 fn names_are_taken_and_unused_parts_left_out() {
-    let wire = read(
-        r#"{"metadata": {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7",
+    let text = r#"{"metadata": {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7",
             "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "a": "b"}},
-            "spec": {"type": "LoadBalancer"}}"#,
-    );
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "x": [null, true, -1, 1.5,
+            18446744073709551615]}}"#;
+    let wire = read(text);
     assert_eq!(
         (wire.namespace(), wire.name(), wire.uid()),
         ("default", "web", "u")
@@ -26,6 +26,12 @@ fn names_are_taken_and_unused_parts_left_out() {
             .get("kubectl.kubernetes.io/last-applied-configuration")
             .is_none()
     );
+    let mut whole: serde_json::Value = serde_json::from_str(text).unwrap();
+    whole["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("managedFields");
+    assert_eq!(wire.json(), whole, "nothing else is lost");
 }
 
 /// Whatever an object holds, a list with it in it can be read.
