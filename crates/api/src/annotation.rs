@@ -1,8 +1,12 @@
-//! The values of our own annotations on advertisements, as types.
+//! The values of our own annotations on advertisements and peers, as types.
 //!
 //! Absent means MetalLB's behaviour. A value that can't be read is an error naming the annotation,
 //! never a silent default: a misspelt `withhold` must not come to mean `report`. The value of
 //! `corten.io/health` has its own module, [`crate::health`].
+
+mod peer;
+
+pub use peer::{PeerRole, PeerWire, Role};
 
 use crate::duration::{self, DurationError};
 use crate::names;
@@ -74,6 +78,22 @@ pub enum Cause {
     /// No duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
+    /// No number, or out of range.
+    #[error("{text:?} is not a number from {low} to {high}")]
+    Number {
+        /// The value.
+        text: String,
+        /// The lowest it can be.
+        low: u8,
+        /// The highest.
+        high: u8,
+    },
+    /// No role of a BGP speaker.
+    #[error(
+        "{0:?} is none of provider, route-server, route-server-client, customer and peer, with or \
+         without \" strict\" behind it"
+    )]
+    Role(String),
     /// Shorter than [`MIN_REFRESH`].
     #[error("{0:?} is shorter than 1s")]
     TooShort(String),

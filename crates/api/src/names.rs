@@ -51,6 +51,15 @@ pub const GRATUITOUS_REFRESH: &str = "corten.io/gratuitous-refresh";
 /// L2Advertisement annotation: whether whoever has an address keeps it; its value is a
 /// [`crate::annotation::Ownership`].
 pub const OWNERSHIP: &str = "corten.io/ownership";
+/// BGPPeer annotation: how many hops away the peer may be, 1 to 254, which its packets have to show
+/// (RFC 5082); read by [`crate::annotation::PeerWire`].
+pub const BGP_TTL_SECURITY: &str = "corten.io/bgp-ttl-security";
+/// BGPPeer annotation: our role towards the peer (RFC 9234), such as `customer`, or `customer strict`
+/// where the peer has to say its own; read by [`crate::annotation::PeerWire`].
+pub const BGP_ROLE: &str = "corten.io/bgp-role";
+/// BGPPeer annotation: differentiated services code point of what is sent, 0 to 63; read by
+/// [`crate::annotation::PeerWire`].
+pub const BGP_DSCP: &str = "corten.io/bgp-dscp";
 /// BGPPeer annotation written by the conversion to v1beta1: what that version has no field for,
 /// so that converting back loses nothing.
 pub const BGP_PEER_REMAINDER: &str = "corten.io/bgppeer-v1beta2";

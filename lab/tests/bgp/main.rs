@@ -21,6 +21,10 @@ const TRIALS: &[Trial] = &[
         "gobgp_hears_both_families",
         meeting::gobgp_hears_both_families,
     ),
+    (
+        "frr_wants_a_near_customer",
+        meeting::frr_wants_a_near_customer,
+    ),
     ("a_router_between", meeting::a_router_between),
     ("the_wrong_as_is_named", meeting::the_wrong_as_is_named),
     ("a_crash_is_noticed", meeting::a_crash_is_noticed),

@@ -196,6 +196,28 @@ pub(crate) fn gobgp_hears_both_families() -> Result<()> {
     .with_context(|| last)
 }
 
+/// FRR takes only what has come one hop, and only a peer that says that it is a customer.
+pub(crate) fn frr_wants_a_near_customer() -> Result<()> {
+    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2";
+    let line = Line::new(peer, "")?;
+    let neighbour = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 ttl-security hops 1\n \
+                     neighbor 192.0.2.1 local-role provider strict-mode";
+    let frr = Frr::start(&line, "frr-near", neighbour)?;
+    let annotations =
+        "annotations: {corten.io/bgp-ttl-security: \"1\", corten.io/bgp-role: customer}";
+    line.manifests.edit(
+        "config.yaml",
+        "name: router\n",
+        &format!("name: router\n  {annotations}\n"),
+    )?;
+    let mut corten = line.start()?;
+    corten.wait_status("a session", |s| established(&s))?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    let seen = frr.neighbour()?;
+    ensure!(seen["remoteRole"] == "customer", "{seen}");
+    Ok(())
+}
+
 pub(crate) fn a_router_between() -> Result<()> {
     // As with MetalLB's own BGP, a peer further away needs no ebgpMultiHop.
     let peer = "myASN: 64512, peerASN: 64513, peerAddress: 203.0.113.2";

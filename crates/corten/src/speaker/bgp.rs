@@ -211,10 +211,11 @@ impl Driver {
     // DEVIATION: an eBGP peer further away without ebgpMultiHop gets no session in MetalLB's FRR modes; in its native mode it does.
     fn within_reach(&self, target: &Options) -> Options {
         let links = self.links.as_deref().unwrap_or_default();
-        let hops = if local::is_near(links, target.remote.ip()) {
-            target.hops
-        } else {
+        let far = !local::is_near(links, target.remote.ip());
+        let hops = if target.hops == Hops::ONE && far {
             Hops::ANY
+        } else {
+            target.hops
         };
         Options {
             hops,

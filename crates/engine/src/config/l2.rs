@@ -137,7 +137,7 @@ fn preferences(list: &[l2::PreferredNodeSelector]) -> Result<Vec<Preference>, Ve
     }
 }
 
-fn annotation_fault(error: &AnnotationError) -> Fault {
+pub(super) fn annotation_fault(error: &AnnotationError) -> Fault {
     Fault::new(
         format!("metadata.annotations[{}]", error.name),
         &error.cause,

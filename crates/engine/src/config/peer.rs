@@ -2,10 +2,12 @@
 
 use super::bfd::BfdProfile;
 use super::compile::{Rejections, Surroundings};
+use super::l2::annotation_fault;
 use super::resources::{Id, SecretContent, Secrets};
 use super::selector::{self, Selectors};
 use crate::ip::parse_address;
 use crate::rejection::{Fault, Kind};
+use corten_api::annotation::PeerWire;
 use corten_api::bgp::{BGPPeer, BGPPeerSpec};
 use corten_api::duration;
 use std::collections::BTreeMap;
@@ -54,6 +56,8 @@ pub struct Peer {
     pub disable_mp: bool,
     /// Both address families over one session.
     pub dual_stack: bool,
+    /// What its annotations ask for.
+    pub wire: PeerWire,
 }
 
 /// AS number of a peer.
@@ -147,7 +151,8 @@ pub(super) fn compile(
 ) -> BTreeMap<String, Peer> {
     let mut accepted = BTreeMap::new();
     for (id, object) in rejections.unique(Kind::BGPPeer, objects) {
-        match judge(id, &object.spec, profiles, secrets) {
+        let annotations = object.metadata.annotations.as_ref();
+        match judge(id, &object.spec, annotations, profiles, secrets) {
             Ok(peer) => {
                 accepted.insert(id.name.clone(), peer);
             }
@@ -165,6 +170,7 @@ pub(super) fn compile(
 fn judge(
     id: &Id,
     spec: &BGPPeerSpec,
+    annotations: Option<&BTreeMap<String, String>>,
     profiles: &BTreeMap<String, BfdProfile>,
     secrets: &Secrets,
 ) -> Result<Peer, Vec<Fault>> {
@@ -186,6 +192,8 @@ fn judge(
     let bfd = faults.keep(bfd(id, spec, profiles));
     let nodes = selector::compile_list("spec.nodeSelectors", &spec.node_selectors);
     let nodes = nodes.map_err(|more| faults.0.extend(more)).ok();
+    let wire = annotations.map(PeerWire::of).transpose();
+    let wire = wire.map_err(|more| faults.0.extend(more.iter().map(annotation_fault)));
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
@@ -210,6 +218,7 @@ fn judge(
             vrf: spec.vrf.clone().filter(|vrf| !vrf.is_empty()),
             disable_mp: spec.disable_mp.unwrap_or(false),
             dual_stack: spec.dual_stack_address_family.unwrap_or(false),
+            wire: wire.ok()?.unwrap_or_default(),
         })
     };
     peer().ok_or(faults.0)

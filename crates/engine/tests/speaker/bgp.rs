@@ -5,6 +5,7 @@ use crate::world::{
     Station, add_node, add_pool, add_service, apps, empty, hosts, ingress, ip, key, label, members,
     node, only, reject, service, set_endpoints, usual, web,
 };
+use corten_api::annotation::PeerWire;
 use corten_api::names::EXCLUDE_FROM_LB;
 use corten_engine::advertise::bgp::{Attributes, BgpTable, Verdict};
 use corten_engine::config::Filter;
@@ -59,6 +60,7 @@ pub(crate) fn peer(name: &str, address: &str) -> Peer {
         vrf: None,
         disable_mp: false,
         dual_stack: false,
+        wire: PeerWire::default(),
     }
 }
 

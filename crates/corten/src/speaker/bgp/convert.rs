@@ -1,6 +1,7 @@
 //! From the engine's BGP table to the wire's words: the one place where the two meet.
 
 use crate::speaker::bfd;
+use corten_api::annotation::{PeerRole, Role};
 use corten_engine::advertise::bgp as decision;
 use corten_engine::advertise::bgp::{BgpTable, Hops, Kind, RouterId};
 use corten_engine::config::community::Community;
@@ -183,10 +184,12 @@ fn target(session: &decision::Session) -> Result<tcp::Options, String> {
     Ok(tcp::Options {
         source: session.source,
         device: session.vrf.clone(),
-        hops: match session.hops {
-            Hops::One => tcp::Hops::ONE,
-            Hops::Any => tcp::Hops::ANY,
+        hops: match (session.wire.ttl_security, session.hops) {
+            (Some(hops), _) => tcp::Hops::within(hops),
+            (None, Hops::One) => tcp::Hops::ONE,
+            (None, Hops::Any) => tcp::Hops::ANY,
         },
+        dscp: session.wire.dscp.unwrap_or(tcp::CS6),
         auth,
         ..tcp::Options::to(SocketAddr::new(ip, session.port))
     })
@@ -244,7 +247,27 @@ fn options(session: &decision::Session) -> wire::PeerOptions {
         } else {
             wire::Restart::Helper
         },
+        role: role(session),
         ..default
+    }
+}
+
+/// Roles are for external sessions (RFC 9234 §4.1).
+fn role(session: &decision::Session) -> wire::RoleOption {
+    let (Some(PeerRole { role, strict }), Kind::External) = (session.wire.role, session.kind)
+    else {
+        return wire::RoleOption::None;
+    };
+    let role = match role {
+        Role::Provider => wire::Role::Provider,
+        Role::RouteServer => wire::Role::RouteServer,
+        Role::RouteServerClient => wire::Role::RouteServerClient,
+        Role::Customer => wire::Role::Customer,
+        Role::Peer => wire::Role::Peer,
+    };
+    match strict {
+        true => wire::RoleOption::Strict(role),
+        false => wire::RoleOption::Is(role),
     }
 }
 

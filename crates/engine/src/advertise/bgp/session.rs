@@ -5,6 +5,7 @@ use crate::config::peer::{Bfd, Password, Peer, PeerAsn, Remote, Timers};
 use crate::facts::Labels;
 use crate::ip::Family;
 use crate::names::NodeName;
+use corten_api::annotation::PeerWire;
 use serde::Serialize;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -52,6 +53,8 @@ pub struct Session {
     pub graceful_restart: bool,
     /// Address families carried.
     pub families: Families,
+    /// What annotations ask for.
+    pub wire: PeerWire,
 }
 
 /// Whether the peer is of our AS.
@@ -148,6 +151,7 @@ impl Session {
             bfd: peer.bfd.clone(),
             graceful_restart: peer.graceful_restart,
             families: families(peer),
+            wire: peer.wire,
         }
     }
 }

@@ -190,6 +190,7 @@ fn what_is_not_written_has_its_default() {
         vrf: None,
         disable_mp: false,
         dual_stack: false,
+        wire: PeerWire::default(),
     };
     assert_eq!(facts.config.bgp.peers["p"], expected);
 }
@@ -289,5 +290,26 @@ fn a_peer_whose_profile_went_keeps_it() {
     assert_eq!(
         problem.cause,
         "peer p referencing non existing bfd profile b"
+    );
+}
+
+#[test]
+fn annotations_say_what_has_no_field() {
+    let annotated = |value: &str| {
+        let text = peer("").replace(
+            "namespace: m",
+            &format!("namespace: m, annotations: {{corten.io/bgp-ttl-security: {value:?}}}"),
+        );
+        facts(&text)
+    };
+    let read = annotated("3");
+    assert_eq!(read.config.bgp.peers["p"].wire.ttl_security, Some(3));
+    let refused = annotated("far");
+    assert!(refused.config.bgp.peers.is_empty());
+    let problem = refused.problems()[0].to_string();
+    let field = "metadata.annotations[corten.io/bgp-ttl-security]";
+    assert!(
+        problem.contains(field) && problem.contains("\"far\""),
+        "{problem}"
     );
 }

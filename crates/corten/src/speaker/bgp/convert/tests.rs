@@ -1,5 +1,6 @@
 use super::{Identifier, Plan, Reach, Watch, table};
 use crate::speaker::bfd;
+use corten_api::annotation::{PeerRole, PeerWire, Role};
 use corten_engine::advertise::bgp::{
     Attributes, BgpPeer, BgpTable, Families, Hops, Kind, Route, RouterId, Session,
 };
@@ -36,6 +37,7 @@ fn session() -> Session {
         bfd: Bfd::Off,
         graceful_restart: false,
         families: Families::V4,
+        wire: PeerWire::default(),
     }
 }
 
@@ -208,4 +210,33 @@ fn a_profile_is_carried_over_whole() {
     check(Hops::Any, Kind::External, Reach::Several);
     check(Hops::Any, Kind::Internal, Reach::AsItLies);
     assert_eq!(spoken(session()).watch, Watch::Off);
+}
+
+#[test]
+fn annotations_are_carried_over() {
+    let role = |strict| {
+        let role = Role::Customer;
+        Some(PeerRole { role, strict })
+    };
+    let tuned = |kind, strict| {
+        spoken(Session {
+            kind,
+            wire: PeerWire {
+                ttl_security: Some(2),
+                role: role(strict),
+                dscp: Some(8),
+            },
+            ..session()
+        })
+    };
+    let external = tuned(Kind::External, false);
+    assert_eq!(external.target.hops, tcp::Hops::within(2));
+    assert_eq!(external.target.dscp, 8);
+    let customer = wire::Role::Customer;
+    assert_eq!(external.options.role, wire::RoleOption::Is(customer));
+    let strict = tuned(Kind::External, true);
+    assert_eq!(strict.options.role, wire::RoleOption::Strict(customer));
+    let internal = tuned(Kind::Internal, true);
+    assert_eq!(internal.options.role, wire::RoleOption::None);
+    assert_eq!(spoken(session()).target.dscp, tcp::CS6);
 }

@@ -1,0 +1,112 @@
+//! What the annotations of a BGPPeer ask of its session on the wire.
+
+use super::{AnnotationError, Cause};
+use crate::names;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// What MetalLB's objects have no field for; absent is as FRR has it unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PeerWire {
+    /// The peer is at most so many hops away, which its packets have to show (RFC 5082);
+    /// [`names::BGP_TTL_SECURITY`]. Absent means that nothing is asked of them.
+    pub ttl_security: Option<u8>,
+    /// Our role towards the peer (RFC 9234); [`names::BGP_ROLE`]. Absent means that none is said.
+    pub role: Option<PeerRole>,
+    /// Differentiated services code point of what is sent; [`names::BGP_DSCP`]. Absent means CS6.
+    pub dscp: Option<u8>,
+}
+
+/// Our role, and whether the peer has to say its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerRole {
+    /// Ours.
+    pub role: Role,
+    /// RFC 9234 §4.2 "strict mode".
+    pub strict: bool,
+}
+
+/// A role (RFC 9234 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We sell transit to the peer.
+    Provider,
+    /// We are a route server.
+    RouteServer,
+    /// We are the client of one.
+    RouteServerClient,
+    /// We buy transit from the peer.
+    Customer,
+    /// We exchange our own and our customers' routes.
+    Peer,
+}
+
+impl PeerWire {
+    /// What the annotations ask for.
+    ///
+    /// # Errors
+    /// Every annotation that is there and can't be read.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, Vec<AnnotationError>> {
+        let number = |name, range| {
+            let text = annotations.get(name);
+            text.map(|text| number(name, text, range)).transpose()
+        };
+        let role = annotations.get(names::BGP_ROLE);
+        let role = role.map(|text| role_of(text)).transpose();
+        match (
+            number(names::BGP_TTL_SECURITY, 1..=254),
+            role,
+            number(names::BGP_DSCP, 0..=63),
+        ) {
+            (Ok(ttl_security), Ok(role), Ok(dscp)) => Ok(Self {
+                ttl_security,
+                role,
+                dscp,
+            }),
+            (ttl_security, role, dscp) => {
+                let errors = [ttl_security.err(), role.err(), dscp.err()];
+                Err(errors.into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
+fn number(
+    name: &'static str,
+    text: &str,
+    range: RangeInclusive<u8>,
+) -> Result<u8, AnnotationError> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| AnnotationError {
+        name,
+        cause: Cause::Number {
+            text: text.to_owned(),
+            low: *range.start(),
+            high: *range.end(),
+        },
+    })
+}
+
+fn role_of(text: &str) -> Result<PeerRole, AnnotationError> {
+    let (word, strict) = match text.strip_suffix(" strict") {
+        Some(word) => (word, true),
+        None => (text, false),
+    };
+    let role = match word {
+        "provider" => Role::Provider,
+        "route-server" => Role::RouteServer,
+        "route-server-client" => Role::RouteServerClient,
+        "customer" => Role::Customer,
+        "peer" => Role::Peer,
+        _ => {
+            return Err(AnnotationError {
+                name: names::BGP_ROLE,
+                cause: Cause::Role(text.to_owned()),
+            });
+        }
+    };
+    Ok(PeerRole { role, strict })
+}
+
+#[cfg(test)]
+mod tests;
