@@ -14,6 +14,7 @@ pub mod netns;
 pub mod probe;
 pub mod process;
 pub mod raw;
+pub mod router;
 pub mod site;
 pub mod sniff;
 pub mod stage;

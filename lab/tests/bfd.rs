@@ -6,16 +6,13 @@ use anyhow::{Context, Result, ensure};
 use corten_host::udp::{Received, Receiver, SendOptions, Sender};
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
-use corten_lab::stage;
+use corten_lab::router::{self, Bird};
 use corten_lab::trial::{self, Trial};
-use corten_lab::wait::wait_until;
 use corten_wire::bfd::{
     Change, Diagnostic, Echo, Ignored, Options, Output, Path, Role, Session, State, Timers, iana,
 };
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -44,18 +41,7 @@ struct Line {
 
 impl Line {
     fn new() -> Result<Self> {
-        let (near, far) = (Netns::new("near")?, Netns::new("far")?);
-        let path = far.path();
-        near.ip(&[format!(
-            "link add near type veth peer name far netns {path}"
-        )])?;
-        for (ns, name, host) in [(&near, "near", 1), (&far, "far", 2)] {
-            ns.ip(&[
-                format!("address add 192.0.2.{host}/24 dev {name}"),
-                format!("address add 2001:db8::{host}/64 dev {name} nodad"),
-                format!("link set {name} up"),
-            ])?;
-        }
+        let (near, far) = router::cable()?;
         Ok(Self { near, far })
     }
 }
@@ -254,32 +240,16 @@ async fn all_of_it(driver: &mut Driver, router: &mut Process) -> Result<()> {
 
 fn bird(local: &str, peer: &str) -> Result<()> {
     let line = Line::new()?;
-    let dir = scratch("bird")?;
-    let config = dir.join("bird.conf");
     let text = format!(
         "router id 192.0.2.2;\nprotocol device {{}}\nprotocol bfd {{\n  interface \"far\" {{ \
          interval 100 ms; multiplier 3; }};\n  neighbor {local} dev \"far\" local {peer};\n}}\n"
     );
-    fs::write(&config, text)?;
-    let control = dir.join("bird.ctl");
-    let args = ["-f", "-c"].map(str::to_owned).into_iter();
-    let args = args.chain([config.display().to_string(), "-s".to_owned()]);
-    let args: Vec<_> = args.chain([control.display().to_string()]).collect();
-    let mut bird = line.far.spawn("bird", "bird", &args)?;
-    wait_until("BIRD", DEADLINE, || Ok(control.exists().then_some(())))?;
+    let mut bird = Bird::start(&line.far, "bird", &text)?;
     let (local, peer) = (local.parse()?, peer.parse()?);
     within(&line.near, async || {
         let mut driver = Driver::open(local, peer, Path::SingleHop)?;
-        all_of_it(&mut driver, &mut bird).await
+        all_of_it(&mut driver, &mut bird.process).await
     })
-}
-
-/// A directory of the scenario's own, open to the users routers change to.
-fn scratch(name: &str) -> Result<PathBuf> {
-    let dir = stage::scratch()?.join(name);
-    fs::create_dir_all(&dir)?;
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
-    Ok(dir)
 }
 
 /// FRR's zebra and bfdd.
@@ -291,48 +261,14 @@ struct Frr {
 
 impl Frr {
     fn start(line: &Line, name: &str, config: &str) -> Result<Self> {
-        let dir = scratch(name)?;
-        let zebra = Self::daemon(line, &dir, "zebra", "", &[])?;
-        let socket = dir.join("zserv.api");
-        wait_until("zebra", DEADLINE, || Ok(socket.exists().then_some(())))?;
-        let control = format!("{}/bfdd.sock", dir.display());
-        let bfdd = Self::daemon(line, &dir, "bfdd", config, &["--bfdctl", &control])?;
+        let dir = router::scratch(name)?;
+        let zebra = router::zebra(&line.far, &dir)?;
+        let bfdd = router::frr(&line.far, &dir, "bfdd", config)?;
         Ok(Self {
             dir,
             _zebra: zebra,
             bfdd,
         })
-    }
-
-    /// A daemon, in a PID namespace that ends with it: it changes its user, and loses the death
-    /// signal by that.
-    fn daemon(
-        line: &Line,
-        dir: &std::path::Path,
-        name: &str,
-        config: &str,
-        more: &[&str],
-    ) -> Result<Process> {
-        let dir = dir.display();
-        fs::write(format!("{dir}/{name}.conf"), config)?;
-        let program = format!("/usr/lib/frr/{name}");
-        let (file, pid) = (format!("{dir}/{name}.conf"), format!("{dir}/{name}.pid"));
-        let (api, vty) = (format!("{dir}/zserv.api"), dir.to_string());
-        let mut args = vec!["--fork", "--pid", "--kill-child", "--", "sh", "-c"];
-        args.extend([r#""$@" & wait $!"#, "sh", &program, "-f", &file, "-i", &pid]);
-        args.extend([
-            "-z",
-            &api,
-            "--vty_socket",
-            &vty,
-            "-P",
-            "0",
-            "--log",
-            "stdout",
-        ]);
-        args.extend(more);
-        let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
-        line.far.spawn(name, "unshare", &args)
     }
 
     /// What bfdd says of the session. The driver goes on meanwhile: it must not fall silent.

@@ -5,13 +5,10 @@ use corten_lab::corten::{Corten, Status};
 use corten_lab::manifests::{self, Manifests, Stack};
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
-use corten_lab::stage;
+use corten_lab::router;
 use corten_lab::wait::wait_until;
 use corten_lab::world::Node;
 use serde_json::Value;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -28,18 +25,7 @@ const NODE: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node1\n---\n"
 impl Line {
     /// One with a pool of both families, and two Services of both.
     pub(crate) fn new(peer: &str, advertisement: &str) -> Result<Self> {
-        let (near, far) = (Netns::new("near")?, Netns::new("far")?);
-        let path = far.path();
-        near.ip(&[format!(
-            "link add near type veth peer name far netns {path}"
-        )])?;
-        for (ns, name, host) in [(&near, "near", 1), (&far, "far", 2)] {
-            ns.ip(&[
-                format!("address add 192.0.2.{host}/24 dev {name}"),
-                format!("address add 2001:db8::{host}/64 dev {name} nodad"),
-                format!("link set {name} up"),
-            ])?;
-        }
+        let (near, far) = router::cable()?;
         let manifests = Manifests::new()?;
         let config = NODE.to_owned()
             + &manifests::namespace("default")
@@ -94,14 +80,6 @@ pub(crate) fn object(version: &str, kind: &str, name: &str, spec: &str) -> Strin
     )
 }
 
-/// A directory of the scenario's own, open to the users routers change to.
-pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
-    let dir = stage::scratch()?.join(name);
-    fs::create_dir_all(&dir)?;
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
-    Ok(dir)
-}
-
 /// FRR's zebra and bgpd.
 pub(crate) struct Frr {
     ns: Netns,
@@ -124,7 +102,7 @@ impl Frr {
         bfd: &str,
     ) -> Result<Self> {
         let ns = line.router.clone();
-        let dir = scratch(name)?.display().to_string();
+        let dir = router::scratch(name)?;
         let config = format!(
             "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n \
              {neighbour}\n neighbor 192.0.2.1 passive\n address-family ipv4 unicast\n  neighbor \
@@ -132,17 +110,15 @@ impl Frr {
              192.0.2.1 activate\n exit-address-family\nexit\n"
         );
         // bgpd takes a next hop for usable only where zebra says how it is reached.
-        let zebra = Self::daemon(&ns, &dir, "zebra", "")?;
-        let socket = PathBuf::from(format!("{dir}/zserv.api"));
-        wait_until("zebra", DEADLINE, || Ok(socket.exists().then_some(())))?;
+        let zebra = router::zebra(&ns, &dir)?;
         let bfdd = match bfd {
             "" => None,
-            config => Some(Self::daemon(&ns, &dir, "bfdd", config)?),
+            config => Some(router::frr(&ns, &dir, "bfdd", config)?),
         };
-        let bgpd = Self::daemon(&ns, &dir, "bgpd", &config)?;
+        let bgpd = router::frr(&ns, &dir, "bgpd", &config)?;
         let frr = Self {
             ns,
-            dir,
+            dir: dir.display().to_string(),
             _zebra: zebra,
             _bfdd: bfdd,
             bgpd,
@@ -150,24 +126,6 @@ impl Frr {
         wait_until("bgpd", DEADLINE, || Ok(frr.says("show bgp summary").ok()))
             .with_context(|| frr.bgpd.log().join("\n"))?;
         Ok(frr)
-    }
-
-    /// A daemon, in a PID namespace that ends with it: it changes its user, and loses the death
-    /// signal by that.
-    fn daemon(ns: &Netns, dir: &str, name: &str, config: &str) -> Result<Process> {
-        let (file, pid) = (format!("{dir}/{name}.conf"), format!("{dir}/{name}.pid"));
-        fs::write(&file, config)?;
-        let (program, api) = (format!("/usr/lib/frr/{name}"), format!("{dir}/zserv.api"));
-        let mut args = vec!["--fork", "--pid", "--kill-child", "--", "sh", "-c"];
-        args.extend([r#""$@" & wait $!"#, "sh", &program, "-f", &file, "-i", &pid]);
-        args.extend(["-z", &api, "--vty_socket", dir, "-P", "0"]);
-        args.extend(["--log", "stdout"]);
-        let control = format!("{dir}/bfdd.sock");
-        if name == "bfdd" {
-            args.extend(["--bfdctl", &control]);
-        }
-        let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
-        ns.spawn(name, "unshare", &args)
     }
 
     pub(crate) fn says(&self, command: &str) -> Result<String> {

@@ -1,8 +1,9 @@
 //! Sessions with every router, and with those that misbehave.
 
-use crate::line::{DEADLINE, Frr, Line, all, established, object, scratch};
+use crate::line::{DEADLINE, Frr, Line, all, established, object};
 use anyhow::{Context, Result, ensure};
 use corten_lab::netns::Netns;
+use corten_lab::router::{self, Bird};
 use corten_lab::wait::wait_until;
 use serde_json::Value;
 use std::fs;
@@ -116,24 +117,16 @@ pub(crate) fn frr_within_the_as() -> Result<()> {
 pub(crate) fn bird_over_ipv6() -> Result<()> {
     let peer = "myASN: 64512, peerASN: 64513, peerAddress: \"2001:db8::2\", peerPort: 1790";
     let line = Line::new(peer, "communities: [\"64512:7\"]")?;
-    let dir = scratch("bird")?;
-    let (config, control) = (dir.join("bird.conf"), dir.join("bird.ctl"));
     let text = "router id 192.0.2.2;\nprotocol device {}\nprotocol bgp corten {\n  local \
                 2001:db8::2 port 1790 as 64513;\n  neighbor 2001:db8::1 as 64512;\n  passive;\n  \
                 ipv6 { import all; export none; };\n}\n";
-    fs::write(&config, text)?;
-    let (config, socket) = (config.display().to_string(), control.display().to_string());
-    let args = ["-f", "-c", &config, "-s", &socket].map(str::to_owned);
-    let _bird = line.router.spawn("bird", "bird", &args)?;
-    wait_until("BIRD", DEADLINE, || Ok(control.exists().then_some(())))?;
-    let says = |command: &[&str]| {
-        let args = [&["-s", socket.as_str()], command].concat();
-        line.router.output("birdc", &args)
-    };
+    let bird = Bird::start(&line.router, "bird", text)?;
     let mut corten = line.start()?;
     let mut last = String::new();
     wait_until("a route", DEADLINE, || {
-        last = says(&["show", "route", "all", "2001:db8:100::/128"]).unwrap_or_default();
+        last = bird
+            .says(&["show", "route", "all", "2001:db8:100::/128"])
+            .unwrap_or_default();
         Ok(last.contains("BGP.next_hop").then_some(()))
     })
     .with_context(|| format!("{last}\n{}", corten.story()))?;
@@ -149,7 +142,7 @@ pub(crate) fn bird_over_ipv6() -> Result<()> {
     let explained = corten.explain("default/web1")?;
     all(&explained, &["198.51.100.0/32: not announced"])?;
     corten.stop()?;
-    let said = says(&["show", "protocols", "all", "corten"])?;
+    let said = bird.says(&["show", "protocols", "all", "corten"])?;
     all(&said, &["Received: Administrative shutdown"])?;
     Ok(())
 }
@@ -157,7 +150,7 @@ pub(crate) fn bird_over_ipv6() -> Result<()> {
 pub(crate) fn gobgp_hears_both_families() -> Result<()> {
     let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2, dualStackAddressFamily: true";
     let line = Line::new(peer, "communities: [\"64512:7\", \"large:64512:1:2\"]")?;
-    let config = scratch("gobgp")?.join("gobgpd.toml");
+    let config = router::scratch("gobgp")?.join("gobgpd.toml");
     let families = ["ipv4-unicast", "ipv6-unicast"].map(|family| {
         format!(
             "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n"

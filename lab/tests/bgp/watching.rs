@@ -1,11 +1,11 @@
 //! BFD beside the sessions.
 
-use crate::line::{DEADLINE, Frr, Line, all, object, scratch};
+use crate::line::{DEADLINE, Frr, Line, all, object};
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::{BgpPeer, Corten};
 use corten_lab::netns::Netns;
+use corten_lab::router::Bird;
 use corten_lab::wait::wait_until;
-use std::fs;
 use std::time::{Duration, Instant};
 
 /// The hold time is no help: what is noticed sooner is noticed by BFD.
@@ -130,24 +130,14 @@ pub(crate) fn frr_and_a_dead_cable() -> Result<()> {
 
 pub(crate) fn bird_and_a_dead_cable() -> Result<()> {
     let line = line("peerAddress: \"2001:db8::2\", peerPort: 1790")?;
-    let dir = scratch("bird-bfd")?;
-    let (config, control) = (dir.join("bird.conf"), dir.join("bird.ctl"));
     let text = "router id 192.0.2.2;\nprotocol device {}\nprotocol bfd {\n  interface \"far\" { \
                 interval 50 ms; multiplier 3; };\n}\nprotocol bgp corten {\n  local 2001:db8::2 \
                 port 1790 as 64513;\n  neighbor 2001:db8::1 as 64512;\n  passive;\n  error wait time 1, 2;\n  bfd on;\n  \
                 ipv6 { import all; export none; };\n}\n";
-    fs::write(&config, text)?;
-    let (config, socket) = (config.display().to_string(), control.display().to_string());
-    let args = ["-f", "-c", &config, "-s", &socket].map(str::to_owned);
-    let _bird = line.router.spawn("bird", "bird", &args)?;
-    wait_until("BIRD", DEADLINE, || Ok(control.exists().then_some(())))?;
-    let says = |command: &[&str]| {
-        let args = [&["-s", socket.as_str()], command].concat();
-        line.router.output("birdc", &args)
-    };
+    let bird = Bird::start(&line.router, "bird-bfd", text)?;
     let corten = line.start()?;
     wait_peer(&corten, "a session with BFD", up)
-        .with_context(|| says(&["show", "bfd", "sessions"]).unwrap_or_default())?;
+        .with_context(|| bird.says(&["show", "bfd", "sessions"]).unwrap_or_default())?;
     dies_and_comes_back(&line, &corten)?;
     Ok(())
 }

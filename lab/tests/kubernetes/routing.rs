@@ -5,16 +5,12 @@ use crate::objects::{NAMESPACE, custom, password};
 use crate::setup::DEADLINE;
 use anyhow::{Context, Result, ensure};
 use corten_lab::kubernetes::Kind;
-use corten_lab::netns::Netns;
-use corten_lab::process::Process;
-use corten_lab::stage;
+use corten_lab::router::Bird;
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use corten_lab::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 
 pub(crate) const TRIALS: &[Trial] = &[(
     "a_router_learns_what_objects_say",
@@ -25,19 +21,12 @@ pub(crate) const TRIALS: &[Trial] = &[(
 const PORT: u16 = 1790;
 
 /// BIRD on a client of the first LAN, a neighbour of every node.
-struct Bird {
-    ns: Netns,
-    control: PathBuf,
-    _process: Process,
-}
+struct Neighbour(Bird);
 
-impl Bird {
+impl Neighbour {
     fn start(world: &World, password: &str) -> Result<Self> {
         let client = world.client(0)?;
         let own = client.nic.ipv4;
-        let dir = stage::scratch()?.join("kubernetes-bird");
-        fs::create_dir_all(&dir)?;
-        let (config, control) = (dir.join("bird.conf"), dir.join("bird.ctl"));
         let mut text = format!("router id {own};\nprotocol device {{}}\n");
         for node in &world.nodes {
             let nic = node.nics.first().context("a NIC")?;
@@ -48,25 +37,13 @@ impl Bird {
                 node.name, nic.ipv4
             ));
         }
-        fs::write(&config, text)?;
-        let args = ["-f", "-c"].map(str::to_owned).into_iter();
-        let args = args.chain([config.display().to_string(), "-s".to_owned()]);
-        let args: Vec<_> = args.chain([control.display().to_string()]).collect();
-        let process = client.ns.spawn("bird", "bird", &args)?;
-        wait_until("BIRD", DEADLINE, || Ok(control.exists().then_some(())))?;
-        Ok(Self {
-            ns: client.ns.clone(),
-            control,
-            _process: process,
-        })
+        Ok(Self(Bird::start(&client.ns, "kubernetes-bird", &text)?))
     }
 
     /// The nodes an address is learnt from.
     fn learnt(&self, prefix: &str) -> Result<Vec<String>> {
-        let socket = self.control.display().to_string();
-        let args = ["-s", &socket, "show", "route", prefix];
         // Nothing learnt is an error of the command's.
-        let said = self.ns.output("birdc", &args).unwrap_or_default();
+        let said = self.0.says(&["show", "route", prefix]).unwrap_or_default();
         let from = |line: &str| {
             let rest = line.split_once('[')?.1;
             Some(rest.split_once(' ')?.0.to_owned())
@@ -119,7 +96,7 @@ fn a_router_learns_what_objects_say() -> Result<()> {
     let v4 = ips.filter(|ip| ip.is_ipv4()).map(|ip| format!("{ip}/32"));
     let prefix = v4.into_iter().next().context("an IPv4 address")?;
     let router = site.world().client(0)?.nic.ipv4;
-    let bird = Bird::start(site.world(), "of the Secret")?;
+    let bird = Neighbour::start(site.world(), "of the Secret")?;
     let client = site.client();
     // The peer comes before its Secret.
     let peer = format!(
