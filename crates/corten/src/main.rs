@@ -1,5 +1,6 @@
 //! Corten: one binary for the daemon and the commands that ask it questions.
 
+mod ask;
 mod cli;
 mod cmd;
 mod control;

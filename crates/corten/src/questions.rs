@@ -1,5 +1,6 @@
 //! Questions the HTTP side asks the facts side, answered between two events.
 
+use crate::ask::ask;
 use crate::report::{BgpMessage, BgpPeer, BgpRoutes, Explained, Status};
 use corten_engine::names::ServiceKey;
 use tokio::sync::{mpsc, oneshot};
@@ -46,8 +47,6 @@ impl Questions {
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, Leaving> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(question(reply)).await.map_err(|_| Leaving)?;
-        answer.await.map_err(|_| Leaving)
+        ask(&self.0, question).await.ok_or(Leaving)
     }
 }

@@ -8,3 +8,13 @@ pub(crate) mod exclusions;
 pub(crate) mod gossip;
 pub(crate) mod l2;
 pub(crate) mod lease;
+
+use std::time::Instant;
+
+/// Waits until then, or for ever.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -13,6 +13,7 @@ mod told;
 
 pub(crate) use kubernetes::{controller, speaker};
 
+use crate::ask::{PATIENCE, ask_within};
 use crate::cli::{Listen, RunArgs};
 use crate::core::{Core, CoreOptions, Duty, Outcome};
 use crate::questions::{Question, Questions};
@@ -454,14 +455,7 @@ impl FactsSide {
     }
 
     async fn ask<T>(&self, query: fn(oneshot::Sender<T>) -> l2::Query) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
-        let ask = async {
-            self.wire_queries.send(query(reply)).await.ok()?;
-            answer.await.ok()
-        };
-        tokio::time::timeout(Duration::from_secs(2), ask)
-            .await
-            .ok()?
+        ask_within(PATIENCE, &self.wire_queries, query).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Flags of `corten controller` and `corten speaker`: MetalLB's names, environment and defaults
 //! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
 
-use super::membership::{Detector, Ownership};
+use super::membership::CortenMemberArgs;
 use super::{LogFormat, LogLevel};
 use clap::{Args, ValueEnum};
 use corten_engine::config::backend::Backend;
@@ -176,25 +176,8 @@ pub(crate) struct MemberArgs {
         default_value = "/etc/metallb/memberlist/config.json"
     )]
     pub(crate) gossip_config: PathBuf,
-    /// How fast speakers of Corten notice that one of them is gone: `fast` (0.2 to 0.5 s),
-    /// `conservative` (1 to 3 s), or `off` (some seconds, as among MetalLB's).
-    #[arg(
-        long,
-        env = "CORTEN_GOSSIP_DETECTOR",
-        value_name = "PROFILE",
-        default_value = "fast"
-    )]
-    pub(crate) gossip_detector: Detector,
-    /// Who has an address when several nodes might: `metallb`, whom the hash says, or `sticky`,
-    /// whoever has it already. Sticky holds once all members want it and have claimed what they
-    /// have for 30 s; the annotation corten.io/ownership of an L2Advertisement goes before.
-    #[arg(
-        long,
-        env = "CORTEN_OWNERSHIP",
-        value_name = "POLICY",
-        default_value = "metallb"
-    )]
-    pub(crate) ownership: Ownership,
+    #[command(flatten)]
+    pub(crate) corten: CortenMemberArgs,
 }
 
 /// What both have.

@@ -59,6 +59,21 @@ pub(crate) struct MembershipArgs {
         requires = "gossip_bind"
     )]
     pub(crate) gossip_label: String,
+    #[command(flatten)]
+    pub(crate) corten: CortenMemberArgs,
+    /// File of timers and limits, in the form of MetalLB's memberlist config.json.
+    #[arg(
+        long,
+        env = "CORTEN_GOSSIP_CONFIG",
+        value_name = "FILE",
+        requires = "gossip_bind"
+    )]
+    pub(crate) gossip_config: Option<PathBuf>,
+}
+
+/// What members of Corten have beside what memberlist has.
+#[derive(Debug, Args)]
+pub(crate) struct CortenMemberArgs {
     /// How fast members of Corten notice that one of them is gone: `fast` (0.2 to 0.5 s),
     /// `conservative` (1 to 3 s), or `off` (some seconds, as among MetalLB's).
     #[arg(
@@ -78,14 +93,6 @@ pub(crate) struct MembershipArgs {
         default_value = "metallb"
     )]
     pub(crate) ownership: Ownership,
-    /// File of timers and limits, in the form of MetalLB's memberlist config.json.
-    #[arg(
-        long,
-        env = "CORTEN_GOSSIP_CONFIG",
-        value_name = "FILE",
-        requires = "gossip_bind"
-    )]
-    pub(crate) gossip_config: Option<PathBuf>,
 }
 
 /// How fast a member's end is noticed.

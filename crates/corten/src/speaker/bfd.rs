@@ -3,6 +3,7 @@
 
 mod driver;
 
+use crate::ask::ask_within;
 use anyhow::Context as _;
 use corten_wire::bfd as wire;
 use std::collections::BTreeMap;
@@ -145,13 +146,8 @@ impl Bfd {
 
     /// What there is to see; nothing if the thread doesn't answer.
     pub(crate) async fn report(&self) -> BTreeMap<Way, Seen> {
-        let (reply, answer) = oneshot::channel();
-        let ask = async {
-            self.queries.send(reply).await.ok()?;
-            answer.await.ok()
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(1), ask).await;
-        answer.ok().flatten().unwrap_or_default()
+        let answer = ask_within(Duration::from_secs(1), &self.queries, |reply| reply).await;
+        answer.unwrap_or_default()
     }
 
     /// Ends every session by our wish, which the peers are told, and the thread.

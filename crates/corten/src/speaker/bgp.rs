@@ -12,6 +12,7 @@ mod watched;
 
 use crate::report;
 use crate::speaker::bfd::{Bfd, Way};
+use crate::speaker::until;
 use connections::{Connections, Event, LINGER};
 use convert::Table;
 use corten_host::netlink::{Link, LinkMonitor};
@@ -97,13 +98,6 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
             }
             return Ok(());
         }
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod tuning;
 use crate::report;
 use crate::speaker::l2::Orders;
 use crate::speaker::lease::SharedLease;
+use crate::speaker::until;
 use corten_host::gossip::{Endpoint, StreamEvent, Streams};
 use corten_wire::gossip as wire;
 use corten_wire::l2::Table;
@@ -136,13 +137,6 @@ pub(crate) async fn drive(
         driver.renew();
         driver.due();
         driver.settle(&ports.seen);
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn drive(config: Config, mut ports: Ports, right: Right) -> any
                 Ok(length) => driver.burst(index, &mut buffer, length),
                 Err(error) => driver.sockets.failed(index, &error),
             },
-            () = until(deadline) => {}
+            () = turn(deadline) => {}
             links = monitor.next() => driver.links(&links?)?,
             changed = ports.orders.changed() => {
                 changed?;
@@ -122,12 +122,11 @@ pub(crate) async fn drive(config: Config, mut ports: Ports, right: Right) -> any
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+async fn turn(deadline: Option<Instant>) {
     match deadline {
         // What is due goes on a slice at a time; frames and whatever else came go in between.
         Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+        deadline => super::until(deadline).await,
     }
 }
 

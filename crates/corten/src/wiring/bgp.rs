@@ -1,5 +1,6 @@
 //! BGP from the facts side: where its table goes, and where its sessions are asked after.
 
+use crate::ask::{PATIENCE, ask_within};
 use crate::report::{BgpMessage, BgpPeer, BgpRoute, BgpRoutes, Standing};
 use crate::speaker::bgp::{Ports, Query, convert};
 use corten_engine::advertise::bgp::{BgpPeer as Wanted, BgpTable};
@@ -7,7 +8,6 @@ use corten_engine::speaker::BgpDriver;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How a prefix stands, and why.
@@ -96,13 +96,8 @@ impl Bgp {
         let Self::On { queries, .. } = self else {
             return T::default();
         };
-        let (reply, answer) = oneshot::channel();
-        let ask = async {
-            queries.send(query(reply)).await.ok()?;
-            answer.await.ok()
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(2), ask).await;
-        answer.ok().flatten().unwrap_or_default()
+        let answer = ask_within(PATIENCE, queries, query).await;
+        answer.unwrap_or_default()
     }
 }
 

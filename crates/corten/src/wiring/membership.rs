@@ -1,6 +1,7 @@
 //! Membership and the facts side: what the gossip driver is given, what it tells, and how this
 //! node leaves.
 
+use crate::ask::{PATIENCE, ask_within};
 use crate::cli::membership::{Detector, Host, MembershipArgs, Ownership};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
@@ -87,8 +88,8 @@ pub(super) fn prepare(
         secret: args.gossip_secret.clone(),
         grace: args.gossip_secret_grace,
         label: Label::new(&args.gossip_label).context("--gossip-label")?,
-        detector: args.gossip_detector,
-        ownership: args.ownership,
+        detector: args.corten.gossip_detector,
+        ownership: args.corten.ownership,
         orders,
     };
     if terms.secret.is_none() {
@@ -275,13 +276,7 @@ impl Link {
         let Self::On { queries, .. } = self else {
             return None;
         };
-        let (reply, answer) = oneshot::channel();
-        let ask = async {
-            queries.send(reply).await.ok()?;
-            answer.await.ok()
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(2), ask).await;
-        answer.ok()?
+        ask_within(PATIENCE, queries, |reply| reply).await
     }
 }
 

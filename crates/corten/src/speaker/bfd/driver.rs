@@ -1,6 +1,7 @@
 //! The thread's loop: sockets and timers around [`wire::Session`].
 
 use super::{News, Ports, Seen, Settings, Wanted, Way};
+use crate::speaker::until;
 use corten_host::tcp::CS6;
 use corten_host::udp::{Received, Receiver, SendOptions, Sender, UdpError};
 use corten_wire::bfd as wire;
@@ -76,13 +77,6 @@ pub(super) async fn drive(seed: u64, mut ports: Ports) {
         driver.due();
     }
     driver.leave();
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 type Packet = ([u8; SNAP], Received);

@@ -51,8 +51,8 @@ pub(super) fn prepare(
         grace: GRACE,
         // MetalLB's packets have none.
         label: Label::default(),
-        detector: args.gossip_detector,
-        ownership: args.ownership,
+        detector: args.corten.gossip_detector,
+        ownership: args.corten.ownership,
         orders,
     };
     if terms.secret.is_none() {
