@@ -5,6 +5,7 @@
 //! storage, admission, RBAC, ServiceAccount tokens. Nobody runs pods or moves traffic here.
 
 mod client;
+pub mod components;
 mod credentials;
 mod relay;
 

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Lines of output kept of a process; older ones are dropped.
 const KEPT: usize = 4000;
 
+/// Ticks of a second in `/proc`: `USER_HZ`, the same on every machine Linux runs on today.
+const TICKS: f64 = 100.0;
+
 /// How long the last lines of a process that ended may take to be read.
 const LAST_LINES: Duration = Duration::from_secs(10);
 
@@ -94,6 +97,19 @@ impl Process {
         let rss = text.lines().find_map(|l| l.strip_prefix("Rss:"));
         let kib = rss.and_then(|r| r.trim().strip_suffix(" kB"));
         Ok(kib.context("no Rss")?.parse()?)
+    }
+
+    /// Seconds of processor time it has taken, its ended threads included.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn processor_seconds(&self) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // proc_pid_stat(5): fields 14 and 15, the second one being a name in brackets.
+        let rest = text.rsplit(')').next().context("no name")?;
+        let fields = rest.split_whitespace().skip(11).take(2);
+        let ticks: u32 = fields.filter_map(|f| f.parse::<u32>().ok()).sum();
+        Ok(f64::from(ticks) / TICKS)
     }
 
     /// Kills it and waits until the kernel has cleaned up.

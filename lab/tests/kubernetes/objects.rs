@@ -1,7 +1,6 @@
 //! Objects the tests put into the API server.
 
-/// Namespace of the metallb.io objects.
-pub(crate) const NAMESPACE: &str = "metallb-system";
+pub(crate) use corten_lab::kubernetes::components::NAMESPACE;
 
 /// A metallb.io object; `spec` is the inside of a flow mapping.
 pub(crate) fn custom(kind: &str, name: &str, spec: &str) -> String {
