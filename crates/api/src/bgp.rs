@@ -116,6 +116,7 @@ pub struct BGPAdvertisementStatus {}
         json_path = ".spec.ebgpMultiHop"
     )
 )]
+#[schemars(extend("x-kubernetes-validations" = schema::peer()))]
 #[serde(rename_all = "camelCase")]
 pub struct BGPPeerSpec {
     /// AS number of the local end.
@@ -153,6 +154,7 @@ pub struct BGPPeerSpec {
     pub peer_port: Option<u16>,
     /// Hold time, a Go duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = schema::hold_time()))]
     pub hold_time: Option<String>,
     /// Keepalive time, a Go duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct IPAddressPoolSpec {
     /// CIDRs or `start-end` ranges.
+    #[schemars(extend("x-kubernetes-validations" = schema::not_empty()))]
     pub addresses: Vec<String>,
     /// Whether addresses are given without being asked for by pool or address; absent means yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

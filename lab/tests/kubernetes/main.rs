@@ -4,6 +4,7 @@
 mod admitting;
 mod announcing;
 mod assigning;
+mod defining;
 mod enduring;
 mod installing;
 mod objects;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     trial::main_in_pairs(
         &[
+            defining::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,
             assigning::TRIALS,

@@ -138,15 +138,86 @@ pub(crate) fn connect_time() -> Value {
     ])
 }
 
-/// A BGPAdvertisement for some Services only can't aggregate: the prefix would cover others.
-pub(crate) fn aggregation() -> Value {
+/// `holdTime`: 0 or at least 3 whole seconds.
+pub(crate) fn hold_time() -> Value {
     json!([{
-        "rule": concat!(
-            "!(has(self.serviceSelectors) && size(self.serviceSelectors) > 0) || (",
-            "(has(self.aggregationLength) ? self.aggregationLength == 32 : true) && ",
-            "(has(self.aggregationLengthV6) ? self.aggregationLengthV6 == 128 : true))"
-        ),
-        "message": "serviceSelectors and aggregationLength are mutually exclusive: leave \
-                    aggregationLength at 32 and aggregationLengthV6 at 128",
+        "rule": "duration(self).getSeconds() == 0 || duration(self).getSeconds() >= 3",
+        "message": "hold time must be 0 or at least 3s",
     }])
+}
+
+/// What no BGPPeer may say, whatever else there is.
+pub(crate) fn peer() -> Value {
+    // DEVIATION: MetalLB's definitions take all of this; its parser refuses the whole configuration.
+    json!([
+        {
+            "rule": "self.myASN != 0",
+            "message": "myASN: 0 is not a valid AS number",
+        },
+        {
+            "rule": one_of("peerASN", "0", "dynamicASN", "''"),
+            "message": "just one of peerASN and dynamicASN is needed",
+        },
+        {
+            "rule": one_of("peerAddress", "''", "interface", "''"),
+            "message": "just one of peerAddress and interface is needed",
+        },
+        {
+            "rule": concat!(
+                "!(has(self.ebgpMultiHop) && self.ebgpMultiHop && ",
+                "has(self.peerASN) && self.peerASN == self.myASN)"
+            ),
+            "message": "ebgpMultiHop needs a peer of another AS than myASN",
+        },
+        {
+            "rule": concat!(
+                "!(has(self.password) && self.password != '' && has(self.passwordSecret) && ",
+                "has(self.passwordSecret.name) && self.passwordSecret.name != '')"
+            ),
+            "message": "password and passwordSecret are mutually exclusive",
+        },
+        {
+            "rule": concat!(
+                "!has(self.keepaliveTime) || !has(self.holdTime) || ",
+                "duration(self.keepaliveTime) <= duration(self.holdTime)"
+            ),
+            "message": "keepalive time must not be longer than hold time",
+        },
+    ])
+}
+
+/// Just one of two fields says something other than nothing.
+fn one_of(a: &str, nothing_a: &str, b: &str, nothing_b: &str) -> String {
+    format!(
+        "(has(self.{a}) && self.{a} != {nothing_a}) != (has(self.{b}) && self.{b} != {nothing_b})"
+    )
+}
+
+/// A pool has addresses.
+pub(crate) fn not_empty() -> Value {
+    json!([{ "rule": "size(self) > 0", "message": "no addresses" }])
+}
+
+/// A BGPAdvertisement aggregates to a length there is; one for some Services only can't
+/// aggregate at all, since the prefix would cover others.
+pub(crate) fn aggregation() -> Value {
+    json!([
+        {
+            "rule": concat!(
+                "!(has(self.serviceSelectors) && size(self.serviceSelectors) > 0) || (",
+                "(has(self.aggregationLength) ? self.aggregationLength == 32 : true) && ",
+                "(has(self.aggregationLengthV6) ? self.aggregationLengthV6 == 128 : true))"
+            ),
+            "message": "serviceSelectors and aggregationLength are mutually exclusive: leave \
+                        aggregationLength at 32 and aggregationLengthV6 at 128",
+        },
+        {
+            "rule": "!has(self.aggregationLength) || self.aggregationLength <= 32",
+            "message": "aggregationLength must be at most 32",
+        },
+        {
+            "rule": "!has(self.aggregationLengthV6) || self.aggregationLengthV6 <= 128",
+            "message": "aggregationLengthV6 must be at most 128",
+        },
+    ])
 }

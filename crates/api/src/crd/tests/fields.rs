@@ -220,6 +220,20 @@ pub(super) const RULES: &[(&str, &str, &[&str])] = &[
         "spec",
         &[
             "serviceSelectors and aggregationLength are mutually exclusive: leave aggregationLength at 32 and aggregationLengthV6 at 128",
+            "aggregationLength must be at most 32",
+            "aggregationLengthV6 must be at most 128",
+        ],
+    ),
+    (
+        "BGPPeer/v1beta2",
+        "spec",
+        &[
+            "myASN: 0 is not a valid AS number",
+            "just one of peerASN and dynamicASN is needed",
+            "just one of peerAddress and interface is needed",
+            "ebgpMultiHop needs a peer of another AS than myASN",
+            "password and passwordSecret are mutually exclusive",
+            "keepalive time must not be longer than hold time",
         ],
     ),
     (
@@ -235,6 +249,12 @@ pub(super) const RULES: &[(&str, &str, &[&str])] = &[
         "spec.enableGracefulRestart",
         &["EnableGracefulRestart cannot be changed after creation"],
     ),
+    (
+        "BGPPeer/v1beta2",
+        "spec.holdTime",
+        &["hold time must be 0 or at least 3s"],
+    ),
+    ("IPAddressPool/v1beta1", "spec.addresses", &["no addresses"]),
     (
         "ServiceBGPStatus/v1beta1",
         "status.node",
