@@ -32,6 +32,7 @@ use jobs::Jobs;
 pub use kube::Client;
 use kube::runtime::watcher;
 use record::Recorder;
+use sha2::{Digest as _, Sha256};
 use status::Publisher;
 use std::time::Duration;
 use thiserror::Error;
@@ -295,6 +296,17 @@ impl Kubernetes {
             )),
         })
     }
+}
+
+/// What tells one text from another in little room: the first half of its SHA-256.
+type Mark = [u8; 16];
+
+fn mark(text: &str) -> Mark {
+    let mut mark = Mark::default();
+    for (to, from) in mark.iter_mut().zip(Sha256::digest(text)) {
+        *to = from;
+    }
+    mark
 }
 
 /// A uid as the API server writes it.

@@ -6,7 +6,7 @@
 
 use super::status::Component;
 use super::watch::pause;
-use super::{CallError, call};
+use super::{CallError, Mark, call, mark};
 use corten_engine::event::{EventRecord, Severity};
 use corten_engine::names::ServiceKey;
 use futures_util::StreamExt as _;
@@ -61,20 +61,18 @@ pub(super) struct Recorder {
     reporter: Reporter,
     queue: VecDeque<(EventRecord, String)>,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
-    seen: BTreeMap<Key, Seen>,
+    /// By what is said of which Service; one that was made anew is another.
+    seen: BTreeMap<Mark, Seen>,
     budgets: BTreeMap<ServiceKey, Budget>,
     pause: Option<Instant>,
     failures: u32,
     numbered: u64,
 }
 
-/// Service by uid: one that was made anew is another.
-type Key = (String, &'static str, String);
-
 /// An event there is on the server.
 #[derive(Clone)]
 struct Seen {
-    name: String,
+    name: Box<str>,
     count: i32,
     last: Instant,
 }
@@ -248,8 +246,8 @@ impl Recorder {
     }
 }
 
-fn key(record: &EventRecord, uid: &str) -> Key {
-    (uid.to_owned(), record.reason, record.message.clone())
+fn key(record: &EventRecord, uid: &str) -> Mark {
+    mark(&format!("{uid} {} {}", record.reason, record.message))
 }
 
 async fn write(client: &Client, event: Event, seen: Option<Seen>) -> Result<Seen, kube::Error> {
@@ -274,7 +272,7 @@ async fn write(client: &Client, event: Event, seen: Option<Seen>) -> Result<Seen
     }
     let made = api.create(&PostParams::default(), &event).await?;
     Ok(Seen {
-        name: made.metadata.name.unwrap_or_default(),
+        name: made.metadata.name.unwrap_or_default().into(),
         count: 1,
         last: Instant::now(),
     })

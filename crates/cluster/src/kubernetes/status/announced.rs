@@ -8,10 +8,10 @@ use super::configuration::Component;
 use super::mirror::Mirror;
 use super::{PARALLEL, Place};
 use crate::directory::decode::decode;
-use crate::kubernetes::gone_is_done;
 use crate::kubernetes::jobs::{Jobs, Write};
-use crate::kubernetes::watch::{self, Said};
+use crate::kubernetes::watch;
 use crate::kubernetes::wire::Wire;
+use crate::kubernetes::{Mark, gone_is_done, mark};
 use corten_api::names::{STATUS_NODE, STATUS_SERVICE_NAME, STATUS_SERVICE_NAMESPACE};
 use corten_api::status::{
     ServiceBGPStatus, ServiceBGPStatusStatus, ServiceL2Status, ServiceL2StatusStatus,
@@ -25,8 +25,9 @@ use kube::api::{Api, ApiResource, DeleteParams, ObjectMeta, PostParams, Resource
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// How many nodes may announce a Service at once.
@@ -39,7 +40,9 @@ pub(super) enum Announcers {
 }
 
 /// What one kind of status says of a Service.
-pub(super) trait Statement: Clone + PartialEq + Send + Sync + 'static {
+pub(super) trait Statement:
+    Serialize + DeserializeOwned + PartialEq + Send + 'static
+{
     /// The kind.
     type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Serialize
@@ -97,20 +100,49 @@ impl Statement for ServiceBGPStatusStatus {
     }
 }
 
-/// What is to become of an object.
-#[derive(Clone)]
-struct Outcome<S> {
-    place: Arc<Place>,
-    wanted: Wanted<S>,
+/// A status in as little room as it takes: there may be thousands, and each is known twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Packed {
+    digest: Mark,
+    /// JSON.
+    text: Arc<str>,
 }
 
-#[derive(Clone, PartialEq)]
-enum Wanted<S> {
-    Announced(S),
+impl Packed {
+    fn of<S: Serialize>(status: &S) -> Self {
+        // Texts and lists of texts can always be written.
+        let text = serde_json::to_string(status).unwrap_or_default();
+        Self {
+            digest: mark(&text),
+            text: text.into(),
+        }
+    }
+}
+
+/// What is to become of an object.
+struct Outcome<S> {
+    place: Arc<Place>,
+    wanted: Wanted,
+    kind: PhantomData<fn() -> S>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Announced(Packed),
     Removed,
 }
 
-impl<S: PartialEq> PartialEq for Outcome<S> {
+impl<S> Clone for Outcome<S> {
+    fn clone(&self) -> Self {
+        Self {
+            place: Arc::clone(&self.place),
+            wanted: self.wanted.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<S> PartialEq for Outcome<S> {
     fn eq(&self, other: &Self) -> bool {
         self.wanted == other.wanted
     }
@@ -123,11 +155,13 @@ impl<S: Statement> Write for Outcome<S> {
 
     async fn write(self, client: Client, name: String) -> Result<(), kube::Error> {
         let api: Api<S::Object> = Api::namespaced(client.clone(), &self.place.namespace);
-        let status = match self.wanted {
+        let status: S = match self.wanted {
             Wanted::Removed => {
                 return gone_is_done(api.delete(&name, &DeleteParams::default()).await);
             }
-            Wanted::Announced(status) => status,
+            Wanted::Announced(packed) => {
+                serde_json::from_str(&packed.text).map_err(kube::Error::SerdeError)?
+            }
         };
         let mut object = match api.get_opt(&name).await? {
             Some(object) => object,
@@ -173,41 +207,46 @@ fn name<S: Statement>(service: &ServiceKey, node: &str) -> String {
     name
 }
 
-/// An object as it is shown: whose it says to be, and its status.
-struct Shown<S> {
-    node: String,
+/// An object as it is shown.
+struct Shown {
+    /// Whether it says to be this node's.
+    ours: bool,
     service: Option<ServiceKey>,
-    status: Option<S>,
+    status: Option<Mark>,
 }
 
-impl<S: Statement> Shown<S> {
-    fn read(object: &Wire) -> Self {
+impl Shown {
+    fn read<S: Statement>(object: &Wire, node: &str) -> Self {
         let (read, _unused) = decode::<S::Object>(&object.tree);
         // One that can't be read is nobody's.
         let mut read = read.unwrap_or_default();
         let labels = read.meta_mut().labels.take().unwrap_or_default();
-        let label = |name: &str| labels.get(name).cloned();
-        let namespace = label(STATUS_SERVICE_NAMESPACE);
-        let service = namespace
+        let label = |name: &str| labels.get(name).map(String::as_str);
+        let service = label(STATUS_SERVICE_NAMESPACE)
             .zip(label(STATUS_SERVICE_NAME))
-            .map(|(namespace, name)| ServiceKey::new(&namespace, &name));
+            .map(|(namespace, name)| ServiceKey::new(namespace, name));
         Self {
-            node: label(STATUS_NODE).unwrap_or_default(),
+            ours: label(STATUS_NODE) == Some(node),
             service,
-            status: S::of(&mut read).take(),
+            status: S::of(&mut read).take().map(|s| Packed::of(&s).digest),
         }
     }
 }
+
+/// What this node says of each Service, by object name.
+type Said = BTreeMap<Box<str>, (ServiceKey, Packed)>;
 
 /// This node's announcements, wanted and shown.
 pub(super) struct Announced<S: Statement> {
     place: Arc<Place>,
     node: String,
-    watch: BoxStream<'static, Said>,
+    watch: BoxStream<'static, watch::Said>,
     jobs: Jobs<Outcome<S>>,
+    /// What was reported since the last comparison.
+    news: Option<BTreeMap<ServiceKey, S>>,
     /// `None` before anything was decided: what stands from before stays until then.
-    wanted: Option<BTreeMap<String, (ServiceKey, S)>>,
-    mirror: Mirror<Shown<S>>,
+    wanted: Option<Said>,
+    mirror: Mirror<Shown>,
 }
 
 impl<S: Statement> Announced<S> {
@@ -226,28 +265,29 @@ impl<S: Statement> Announced<S> {
             node,
             watch,
             jobs: Jobs::new(client.clone(), PARALLEL),
+            news: None,
             wanted: None,
             mirror: Mirror::default(),
         }
     }
 
     pub(super) fn want(&mut self, wanted: BTreeMap<ServiceKey, S>) {
-        let named = wanted.into_iter().map(|(service, status)| {
-            let name = name::<S>(&service, &self.node);
-            (name, (service, status))
-        });
-        self.wanted = Some(named.collect());
+        self.news = Some(wanted);
     }
 
     pub(super) fn compare(&mut self) {
+        if let Some(news) = self.news.take() {
+            self.wanted = Some(said(news, &self.node));
+        }
         // Before that, what others left behind isn't known.
         let Some(wanted) = self.wanted.as_ref().filter(|_| self.mirror.is_listed()) else {
             return;
         };
-        for (name, wanted) in differences(&self.node, wanted, &self.mirror) {
+        for (name, wanted) in differences(S::ANNOUNCERS, wanted, &self.mirror) {
             let outcome = Outcome {
                 place: Arc::clone(&self.place),
                 wanted,
+                kind: PhantomData,
             };
             self.jobs.put(name, outcome);
         }
@@ -256,36 +296,45 @@ impl<S: Statement> Announced<S> {
     /// Goes on watching and writing; whether what is shown changed.
     pub(super) async fn progress(&mut self) -> bool {
         tokio::select! {
-            Some(said) = self.watch.next() => self.mirror.hear(said, Shown::read),
+            Some(said) = self.watch.next() => {
+                self.mirror.hear(said, |object| Shown::read::<S>(object, &self.node))
+            }
             () = self.jobs.progress() => false,
         }
     }
 }
 
-fn differences<S: Statement>(
-    node: &str,
-    wanted: &BTreeMap<String, (ServiceKey, S)>,
-    mirror: &Mirror<Shown<S>>,
-) -> Vec<(String, Wanted<S>)> {
+fn said<S: Statement>(news: BTreeMap<ServiceKey, S>, node: &str) -> Said {
+    let named = news.into_iter().map(|(service, status)| {
+        let name = name::<S>(&service, node).into_boxed_str();
+        (name, (service, Packed::of(&status)))
+    });
+    named.collect()
+}
+
+fn differences(
+    announcers: Announcers,
+    wanted: &Said,
+    mirror: &Mirror<Shown>,
+) -> Vec<(String, Wanted)> {
     let mut found = Vec::new();
     for (name, (_, status)) in wanted {
-        if mirror.get(name).and_then(|shown| shown.status.as_ref()) != Some(status) {
-            found.push((name.clone(), Wanted::Announced(status.clone())));
+        if mirror.get(name).and_then(|shown| shown.status) != Some(status.digest) {
+            found.push((name.to_string(), Wanted::Announced(status.clone())));
         }
     }
-    let announced: std::collections::BTreeSet<_> = wanted.values().map(|(key, _)| key).collect();
+    let announced: BTreeSet<_> = wanted.values().map(|(key, _)| key).collect();
     for (name, shown) in mirror
         .iter()
         .filter(|(name, _)| !wanted.contains_key(*name))
     {
-        let ours = shown.node == node;
-        let superseded = match S::ANNOUNCERS {
+        let superseded = match announcers {
             Announcers::One => shown.service.as_ref(),
             Announcers::Any => None,
         };
         let superseded = superseded.is_some_and(|s| announced.contains(s));
-        if ours || superseded {
-            found.push((name.clone(), Wanted::Removed));
+        if shown.ours || superseded {
+            found.push((name.to_string(), Wanted::Removed));
         }
     }
     found

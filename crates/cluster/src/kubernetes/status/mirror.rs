@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 /// What is shown, by object name.
 #[derive(Debug)]
 pub(super) struct Mirror<V> {
-    shown: BTreeMap<String, V>,
-    listing: BTreeMap<String, V>,
+    shown: BTreeMap<Box<str>, V>,
+    listing: BTreeMap<Box<str>, V>,
     is_listed: bool,
 }
 
@@ -37,7 +37,7 @@ impl<V> Mirror<V> {
                 false
             }
             Ok(Event::InitApply(object)) => {
-                self.listing.insert(object.name().to_owned(), read(&object));
+                self.listing.insert(object.name().into(), read(&object));
                 false
             }
             Ok(Event::InitDone) => {
@@ -46,7 +46,7 @@ impl<V> Mirror<V> {
                 true
             }
             Ok(Event::Apply(object)) => {
-                self.shown.insert(object.name().to_owned(), read(&object));
+                self.shown.insert(object.name().into(), read(&object));
                 true
             }
             Ok(Event::Delete(object)) => self.shown.remove(object.name()).is_some(),
@@ -64,7 +64,7 @@ impl<V> Mirror<V> {
     }
 
     /// Every object, by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &V)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Box<str>, &V)> {
         self.shown.iter()
     }
 }

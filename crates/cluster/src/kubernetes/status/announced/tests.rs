@@ -1,5 +1,5 @@
-use super::{Mirror, Shown, Statement, Wanted, differences};
-use corten_api::status::{ServiceBGPStatusStatus, ServiceL2StatusStatus};
+use super::{Mirror, Packed, Shown, Statement, Wanted, differences, said};
+use corten_api::status::{InterfaceInfo, ServiceBGPStatusStatus, ServiceL2StatusStatus};
 use corten_engine::names::ServiceKey;
 use kube::runtime::watcher::Event;
 use std::collections::BTreeMap;
@@ -46,17 +46,15 @@ fn check_of<S: Statement>(
                 "status": {{"node": "{node}", "serviceName": "{service}", "serviceNamespace": "default"}}}}"#
         );
         let object = serde_json::from_str(&text).unwrap();
-        mirror.hear(Ok(Event::InitApply(object)), Shown::read);
+        mirror.hear(Ok(Event::InitApply(object)), |o| Shown::read::<S>(o, "a"));
     }
-    mirror.hear(Ok(Event::InitDone), Shown::read);
-    let wanted: BTreeMap<_, _> = services
-        .iter()
-        .map(|s| {
-            let key = ServiceKey::new("default", s);
-            (super::name::<S>(&key, "a"), (key, status("a", s)))
-        })
-        .collect();
-    let found: BTreeMap<_, _> = differences("a", &wanted, &mirror)
+    mirror.hear(Ok(Event::InitDone), |o| Shown::read::<S>(o, "a"));
+    let wanted = services.iter().map(|s| {
+        let key = ServiceKey::new("default", s);
+        (key, status("a", s))
+    });
+    let wanted = said(wanted.collect(), "a");
+    let found: BTreeMap<_, _> = differences(S::ANNOUNCERS, &wanted, &mirror)
         .into_iter()
         .map(|(name, wanted)| match wanted {
             Wanted::Announced(_) => (name, "announced"),
@@ -130,4 +128,19 @@ fn names_differ_between_nodes_and_services() {
         "{}",
         names[0]
     );
+}
+
+#[test]
+fn a_packed_status_reads_back_and_another_is_told_from_it() {
+    let one = ServiceL2StatusStatus {
+        interfaces: vec![InterfaceInfo {
+            name: Some("eth0".to_owned()),
+        }],
+        ..status("a", "web")
+    };
+    let packed = Packed::of(&one);
+    let read: ServiceL2StatusStatus = serde_json::from_str(&packed.text).unwrap();
+    assert_eq!(read, one);
+    assert_eq!(packed, Packed::of(&read));
+    assert_ne!(packed.digest, Packed::of(&status("a", "web")).digest);
 }
