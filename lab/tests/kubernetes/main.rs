@@ -4,6 +4,7 @@
 mod admitting;
 mod announcing;
 mod assigning;
+mod checklist;
 mod defining;
 mod enduring;
 mod installing;
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     trial::main_in_pairs(
         &[
+            checklist::assignment::TRIALS,
+            checklist::families::TRIALS,
             defining::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,
