@@ -3,3 +3,4 @@
 
 pub(crate) mod assignment;
 pub(crate) mod families;
+pub(crate) mod layer2;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         &[
             checklist::assignment::TRIALS,
             checklist::families::TRIALS,
+            checklist::layer2::TRIALS,
             defining::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,

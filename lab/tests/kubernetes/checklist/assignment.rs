@@ -49,9 +49,9 @@ impl Assigning {
     pub(crate) fn service(&self, key: &str, metadata: &str, more: &str) -> Result<()> {
         let (namespace, name) = key.split_once('/').context("a namespace")?;
         let text = service(name, "", more);
-        let from = format!("namespace: default, annotations: {{}}");
+        let from = "namespace: default, annotations: {}";
         let to = format!("namespace: {namespace}{metadata}");
-        self.client().apply(&text.replace(&from, &to))
+        self.client().apply(&text.replace(from, &to))
     }
 
     pub(crate) fn patch(&self, key: &str, patch: Value) -> Result<()> {
@@ -149,29 +149,7 @@ fn a_freed_address_is_given_on() -> Result<()> {
     site.delete("default/b")?;
     site.has("default/c", &["192.0.2.1"], "pool")?;
 
-    // Conditions of sharing change.
-    let key = ", annotations: {metallb.io/allow-shared-ip: k}";
-    let local = ", externalTrafficPolicy: Local";
-    site.service("default/c", key, local)?;
-    site.has("default/c", &["192.0.2.1"], "pool")?;
-    let port = json!({"spec": {"ports": [{"port": 81, "protocol": "TCP"}]}});
-    site.service("default/d", key, ", loadBalancerClass: later")?;
-    site.patch("default/d", port)?;
-    site.delete("default/d")?;
-    let d = service("d", "metallb.io/allow-shared-ip: k", local).replace("port: 80", "port: 81");
-    site.client().apply(&d)?;
-    site.refused("default/d", "")?;
-    site.patch(
-        "default/d",
-        json!({"spec": {"externalTrafficPolicy": "Cluster"}}),
-    )?;
-    site.patch(
-        "default/c",
-        json!({"spec": {"externalTrafficPolicy": "Cluster"}}),
-    )?;
-    site.has("default/d", &["192.0.2.1"], "pool")?;
-    site.has("default/c", &["192.0.2.1"], "pool")?;
-    site.delete("default/d")?;
+    conditions_of_sharing_change(&mut site)?;
 
     // Another class isn't ours, and a pool that has room is no reason.
     site.pool("more", "addresses: [192.0.2.8/31]")?;
@@ -227,6 +205,28 @@ fn a_freed_address_is_given_on() -> Result<()> {
     })
 }
 
+/// `c` has an address that `d` may share or not.
+fn conditions_of_sharing_change(site: &mut Assigning) -> Result<()> {
+    let key = ", annotations: {metallb.io/allow-shared-ip: k}";
+    let local = ", externalTrafficPolicy: Local";
+    site.service("default/c", key, local)?;
+    site.has("default/c", &["192.0.2.1"], "pool")?;
+    let d = service("d", "metallb.io/allow-shared-ip: k", local).replace("port: 80", "port: 81");
+    site.client().apply(&d)?;
+    site.refused("default/d", "")?;
+    site.patch(
+        "default/d",
+        json!({"spec": {"externalTrafficPolicy": "Cluster"}}),
+    )?;
+    site.patch(
+        "default/c",
+        json!({"spec": {"externalTrafficPolicy": "Cluster"}}),
+    )?;
+    site.has("default/d", &["192.0.2.1"], "pool")?;
+    site.has("default/c", &["192.0.2.1"], "pool")?;
+    site.delete("default/d")
+}
+
 /// Namespaces, their labels, labels of Services, priorities.
 fn pools_are_for_whom_they_say() -> Result<()> {
     let mut site = Assigning::start()?;
@@ -238,9 +238,6 @@ fn pools_are_for_whom_they_say() -> Result<()> {
     }
     // With priority, and one that is for everybody last.
     site.pool("plain", "addresses: [192.0.2.0/32]")?;
-    let of = |addresses: &str, allocation: &str| {
-        format!("addresses: [{addresses}], serviceAllocation: {{{allocation}}}")
-    };
     site.pool(
         "twenty",
         &of("192.0.2.20/32", "priority: 20, namespaces: [blue]"),
@@ -273,7 +270,17 @@ fn pools_are_for_whom_they_say() -> Result<()> {
         site.has(name, &[ip], pool)?;
     }
 
-    // By labels of namespaces, of Services, and both at once.
+    pools_go_by_labels(&mut site)?;
+    pools_go_by_name(&mut site)
+}
+
+/// The pool's spec: addresses, and whom they are for.
+fn of(addresses: &str, allocation: &str) -> String {
+    format!("addresses: [{addresses}], serviceAllocation: {{{allocation}}}")
+}
+
+/// Labels of namespaces, of Services, and both at once.
+fn pools_go_by_labels(site: &mut Assigning) -> Result<()> {
     site.pool(
         "labelled",
         &of(
@@ -321,9 +328,11 @@ fn pools_are_for_whom_they_say() -> Result<()> {
         json!({"metadata": {"labels": {"tier": "two"}}}),
     )?;
     site.has("blue/e", &["192.0.2.70"], "late")?;
-    site.has("red/c", &["192.0.2.40"], "labelled")?;
+    site.has("red/c", &["192.0.2.40"], "labelled")
+}
 
-    // A pool by name, given out by itself or not.
+/// Given out by itself or not.
+fn pools_go_by_name(site: &mut Assigning) -> Result<()> {
     site.delete("red/d")?;
     for (auto, ip, v6) in [
         (true, "198.51.100.1", "2001:db8::1"),
