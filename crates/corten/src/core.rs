@@ -141,7 +141,7 @@ impl Core {
             ignore_exclude_lb,
             bgp,
         };
-        let facts = Facts::new(origin);
+        let facts = Facts::of_node(origin, options.node.clone());
         let mut speaker = Speaker::new(options);
         if let Some(membership) = &membership {
             speaker.handle(&facts, Input::Membership(membership.clone()));
@@ -172,7 +172,7 @@ impl Core {
 
     /// Counts a batch: each is an update, and one that leaves something rejected is an error, too.
     fn count(&mut self) {
-        let stale = !self.facts.problems().is_empty();
+        let stale = self.own_problems().next().is_some();
         let counters = &mut self.source_counters;
         counters.updates += 1;
         counters.update_errors += u64::from(stale);
@@ -266,13 +266,19 @@ impl Core {
             Subject::Object(object) => is_configuration(object.kind),
             Subject::Unidentified => true,
         };
-        let rejected = self.facts.problems().iter().filter(of_config);
+        let rejected = self.own_problems().filter(of_config);
         let causes: Vec<_> = rejected.map(|r| r.cause.clone()).collect();
         if causes.is_empty() {
             Findings::Valid
         } else {
             Findings::Invalid(causes)
         }
+    }
+
+    /// What is rejected of what is for this node.
+    fn own_problems(&self) -> impl Iterator<Item = &Rejection> {
+        let all = self.facts.problems().iter();
+        all.filter(|rejection| self.facts.concerns(rejection))
     }
 
     fn drain(&mut self) -> Outcome {

@@ -34,6 +34,15 @@ pub enum Origin {
     Directory,
 }
 
+/// Whose configuration is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Viewpoint {
+    /// That of every node: two objects clash if they do on some node.
+    Everywhere,
+    /// This node's: what isn't for it clashes with nothing (`spec/metallb.md` §2.3).
+    Node(NodeName),
+}
+
 /// A Service, as far as load balancing goes (`spec/metallb.md` §3.1, §3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -214,6 +223,8 @@ pub struct Node {
 pub struct Facts {
     /// Where objects come from.
     pub origin: Origin,
+    /// Whose configuration is judged.
+    pub viewpoint: Viewpoint,
     /// Services.
     pub services: BTreeMap<ServiceKey, Box<Service>>,
     /// Endpoints by Service, of all its slices.

@@ -4,3 +4,4 @@
 pub(crate) mod assignment;
 pub(crate) mod families;
 pub(crate) mod layer2;
+pub(crate) mod state;

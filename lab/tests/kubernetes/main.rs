@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             checklist::assignment::TRIALS,
             checklist::families::TRIALS,
             checklist::layer2::TRIALS,
+            checklist::state::TRIALS,
             defining::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,

@@ -176,17 +176,35 @@ fn frr(facts: &Facts) -> Vec<Rejection> {
 }
 
 /// With no node known any two peers may meet.
-fn share_node(one: &Peer, two: &Peer, nodes: &BTreeMap<NodeName, Node>) -> bool {
+pub(super) fn share_node(one: &Peer, two: &Peer, nodes: &BTreeMap<NodeName, Node>) -> bool {
     let both = |node: &Node| one.nodes.matches(&node.labels) && two.nodes.matches(&node.labels);
     nodes.is_empty() || nodes.values().any(both)
 }
 
-fn frr_pair(peer: &Peer, other: &Peer) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let identity = |peer: &Peer| match &peer.vrf {
+/// What tells peers apart in FRR modes.
+fn identity(peer: &Peer) -> String {
+    match &peer.vrf {
         None => peer.remote.to_string(),
         Some(vrf) => format!("{}-{vrf}", peer.remote),
+    }
+}
+
+/// A peer there is already, in the words of §2.6.
+pub(super) fn duplicate(peer: &Peer) -> Fault {
+    let field = match peer.remote {
+        Remote::Address(_) => "spec.peerAddress",
+        Remote::Interface(_) => "spec.interface",
     };
+    let cause = format!(
+        "peer {} already exists, FRR mode doesn't support duplicate BGPPeers selecting the same \
+         node",
+        identity(peer)
+    );
+    Fault::new(field, cause)
+}
+
+fn frr_pair(peer: &Peer, other: &Peer) -> Vec<Fault> {
+    let mut faults = Vec::new();
     if peer.router_id != other.router_id {
         let id = |peer: &Peer| {
             peer.router_id
@@ -202,16 +220,7 @@ fn frr_pair(peer: &Peer, other: &Peer) -> Vec<Fault> {
         faults.push(Fault::new("spec.routerID", cause));
     }
     if identity(peer) == identity(other) {
-        let field = match peer.remote {
-            Remote::Address(_) => "spec.peerAddress",
-            Remote::Interface(_) => "spec.interface",
-        };
-        let cause = format!(
-            "peer {} already exists, FRR mode doesn't support duplicate BGPPeers selecting the \
-             same node",
-            identity(peer)
-        );
-        faults.push(Fault::new(field, cause));
+        faults.push(duplicate(peer));
     }
     if peer.vrf == other.vrf && peer.my_asn != other.my_asn {
         let cause = format!(

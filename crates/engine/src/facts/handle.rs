@@ -1,22 +1,33 @@
 //! Events in, changes out.
 
-use super::{Changes, Facts, Ingress, Origin, company, endpoint, node, service};
-use crate::config::resources::{Applied, Resources};
+use super::{Changes, Facts, Ingress, Node, Origin, Viewpoint, company, endpoint, node, service};
+use crate::config::resources::{Applied, Id, Resources};
+use crate::config::selector;
 use crate::config::{self, Compiled, Config, Surroundings};
 use crate::event::{Assignment, Event, Object};
 use crate::flat;
 use crate::names::{NodeName, PoolName, ServiceKey};
-use crate::rejection::{Fault, Kind, ObjectRef, Rejection};
+use crate::rejection::{Fault, Kind, ObjectRef, Rejection, Subject};
 use corten_api::core;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Facts {
-    /// Nothing known, nothing listed.
+    /// Nothing known, nothing listed; the configuration is judged for this node.
+    #[must_use]
+    pub fn of_node(origin: Origin, node: NodeName) -> Self {
+        Self {
+            viewpoint: Viewpoint::Node(node),
+            ..Self::new(origin)
+        }
+    }
+
+    /// Nothing known, nothing listed; the configuration is judged for every node.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
+            viewpoint: Viewpoint::Everywhere,
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -120,6 +131,36 @@ impl Facts {
     #[must_use]
     pub fn problems(&self) -> &[Rejection] {
         &self.rejections
+    }
+
+    /// Whether a rejection is about something that is for the node whose configuration is judged,
+    /// or about anything else: BGPPeers and BGPAdvertisements for other nodes are not its business
+    /// (`spec/metallb.md` §2.3).
+    #[must_use]
+    pub fn concerns(&self, rejection: &Rejection) -> bool {
+        let (Viewpoint::Node(name), Subject::Object(object)) =
+            (&self.viewpoint, &rejection.subject)
+        else {
+            return true;
+        };
+        let id = Id {
+            name: object.name.clone(),
+            namespace: object.namespace.clone(),
+        };
+        let resources = &self.resources;
+        let selectors = if object.kind == Kind::BGPPeer {
+            resources.peers.get(&id).map(|o| &o.spec.node_selectors)
+        } else if object.kind == Kind::BGPAdvertisement {
+            resources.bgp.get(&id).map(|o| &o.spec.node_selectors)
+        } else {
+            None
+        };
+        let Some((selectors, node)) = selectors.zip(self.nodes.get(name)) else {
+            return true;
+        };
+        // Selectors that can't be read may mean any node.
+        let selectors = selector::compile_list("", selectors);
+        selectors.map_or(true, |selectors| selectors.matches(&node.labels))
     }
 
     /// The objects the configuration is compiled from.
@@ -306,12 +347,24 @@ impl Facts {
 
     fn recompile(&mut self, listed_before: &BTreeSet<Kind>, changes: &mut Changes) {
         let previous = settled(&self.config, listed_before);
+        let here: BTreeMap<NodeName, Node>;
+        let nodes = match &self.viewpoint {
+            Viewpoint::Everywhere => &self.nodes,
+            Viewpoint::Node(name) => {
+                let node = self.nodes.get_key_value(name);
+                here = node
+                    .map(|(n, node)| (n.clone(), node.clone()))
+                    .into_iter()
+                    .collect();
+                &here
+            }
+        };
         let around = Surroundings {
             previous: &previous,
             listed: &self.listed,
             unreadable: &self.unreadable,
             namespaces: &self.namespaces,
-            nodes: &self.nodes,
+            nodes,
         };
         let Compiled { config, rejections } = config::compile(&self.resources, &around);
         let before = std::mem::replace(&mut self.config, config);

@@ -143,12 +143,12 @@ fn frr_refuses_pairs_on_one_node() {
         (base.to_owned(), format!("{base}, vrf: red"), vec![]),
         (
             format!("{base}, vrf: red"),
-            format!("{base}, vrf: red"),
+            format!("{base}, vrf: red, sourceAddress: 10.0.0.9"),
             vec![format!("BGPPeer m/q: spec.peerAddress: peer 10.0.0.1-red {exists}")],
         ),
         (
             "myASN: 1, interface: eth0".to_owned(),
-            "myASN: 1, interface: eth0".to_owned(),
+            "myASN: 1, interface: eth0, peerPort: 1790".to_owned(),
             vec![format!("BGPPeer m/q: spec.interface: peer eth0 {exists}")],
         ),
         (

@@ -313,3 +313,114 @@ fn annotations_say_what_has_no_field() {
         "{problem}"
     );
 }
+
+/// A node with the label `n`.
+fn node(name: &str, n: &str) -> String {
+    format!("kind: Node\nmetadata: {{name: {name}, labels: {{n: {n}}}}}")
+}
+
+/// A peer of that name with the same address as every other.
+fn twin(name: &str, more: &str) -> String {
+    let base = "myASN: 64512, peerASN: 64513, peerAddress: 10.0.0.1";
+    custom("BGPPeer", name, &format!("{base}{more}"))
+}
+
+#[test]
+fn twins_on_one_node_are_refused() {
+    let a = ", nodeSelectors: [{matchLabels: {n: a}}]";
+    let b = ", nodeSelectors: [{matchLabels: {n: b}}]";
+    // What the second one says beyond the first, whether there are nodes, and whether it is refused.
+    let rows = [
+        ("", "", true, true),
+        ("", "", false, true),
+        ("", ", peerPort: 1790", true, false),
+        ("", ", sourceAddress: 10.0.0.9", true, false),
+        ("", ", vrf: red", true, false),
+        (a, a, true, true),
+        (a, b, true, false),
+        (a, b, false, false),
+        (a, "", true, true),
+    ];
+    let said = "spec.peerAddress: peer 10.0.0.1 already exists, FRR mode doesn't support duplicate \
+                BGPPeers selecting the same node";
+    for (first, second, nodes, refused) in rows {
+        let mut all = vec![twin("p", first), twin("q", second)];
+        if nodes {
+            all.extend([node("one", "a"), node("two", "b")]);
+        }
+        let expected: &[&str] = if refused { &[said] } else { &[] };
+        check_problems(&all.join("\n---\n"), "BGPPeer m/q", expected);
+    }
+}
+
+#[test]
+fn of_twins_the_one_that_was_first_stays() {
+    let a = ", nodeSelectors: [{matchLabels: {n: a}}]";
+    let b = ", nodeSelectors: [{matchLabels: {n: b}}]";
+    let all = [
+        twin("p", a),
+        twin("q", b),
+        node("one", "a"),
+        node("two", "b"),
+    ];
+    let mut facts = facts(&all.join("\n---\n"));
+    let names = |facts: &Facts| facts.config.bgp.peers.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&facts), ["p", "q"]);
+    // Both were there: the first by name stays while they meet, and both are back after.
+    facts.handle(apply(
+        "kind: Node\nmetadata: {name: one, labels: {n: a}}\n---\n\
+         kind: Node\nmetadata: {name: two, labels: {n: a}}",
+    ));
+    facts.handle(apply(&twin("q", a)));
+    assert_eq!(names(&facts), ["p", "q"], "q as it was, which meets nobody");
+    assert_eq!(facts.problems().len(), 1);
+    // A newcomer doesn't displace anybody by its name.
+    facts.handle(apply(&twin("n", "")));
+    assert_eq!(names(&facts), ["p", "q"]);
+    assert_eq!(facts.problems().len(), 2);
+    facts.handle(apply(&node("two", "b")));
+    facts.handle(apply(&twin("q", b)));
+    facts.handle(vec![Event::Delete(ObjectRef::new(Kind::BGPPeer, "m", "n"))]);
+    assert_eq!(facts.problems().len(), 0);
+}
+
+#[test]
+fn what_is_for_other_nodes_is_their_business() {
+    let of = |host: &str| format!(", nodeSelectors: [{{matchLabels: {{n: {host}}}}}]");
+    let nodes = [node("one", "a"), node("two", "b")].join("\n---\n");
+    let both = "kind: Node\nmetadata: {name: one, labels: {n: a, m: c}}";
+    let see = |name: &str, text: &str| {
+        let mut facts = Facts::of_node(Origin::Kubernetes, name.into());
+        let mut events = apply(&nodes);
+        events.extend(apply(text));
+        events.extend(listed());
+        facts.handle(events);
+        let problems = facts.problems().iter();
+        let own = problems.filter(|p| facts.concerns(p)).count();
+        (own, facts.config.bgp.peers.len())
+    };
+    // Twins on node one are no twins on node two.
+    let right = ", nodeSelectors: [{matchLabels: {m: c}}]";
+    let twins = [twin("p", &of("a")), twin("q", right), both.to_owned()].join("\n---\n");
+    assert_eq!(see("one", &twins), (1, 1));
+    assert_eq!(see("two", &twins), (0, 2));
+    // What can't be used is told where it would be.
+    let bad = twin("p", &format!("{}, routerID: x", of("a")));
+    assert_eq!(see("one", &bad), (1, 0));
+    assert_eq!(see("two", &bad), (0, 0));
+    let advertisement = "communities: [nowhere], nodeSelectors: [{matchLabels: {n: b}}]";
+    let bad = custom("BGPAdvertisement", "a", advertisement);
+    assert_eq!(see("one", &bad).0, 0);
+    assert_eq!(see("two", &bad).0, 1);
+    // Anybody may be meant.
+    let bad = custom(
+        "BGPAdvertisement",
+        "a",
+        "nodeSelectors: [{matchExpressions: [{key: a, operator: X}]}]",
+    );
+    assert_eq!(see("one", &bad).0, 1);
+    assert_eq!(
+        see("elsewhere", &custom("IPAddressPool", "a", "addresses: [x]")).0,
+        1
+    );
+}
