@@ -205,6 +205,14 @@ impl Kubernetes {
         self.write_kubeconfig(&format!("{namespace}-{name}"), &token)
     }
 
+    /// A token of a ServiceAccount, which is made if there is none.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn token(&self, namespace: &str, name: &str) -> Result<String> {
+        self.client.service_account_token(namespace, name)
+    }
+
     /// Writes the administrator's kubeconfig.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod corten;
 pub mod disk;
 pub mod frame;
 pub mod http;
+pub mod https;
 pub mod kubernetes;
 pub mod manifests;
 pub mod memberlist;

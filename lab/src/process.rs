@@ -6,7 +6,9 @@
 use crate::netns::Netns;
 use crate::wait::wait_until;
 use anyhow::{Context, Result, ensure};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -87,6 +89,24 @@ impl Process {
         wait_until(&what, deadline, || self.ended())
     }
 
+    /// Stops one of its threads, and no other, until what this gives is dropped; by the thread that
+    /// asked for it.
+    ///
+    /// # Errors
+    /// If there is no thread of that name, or the kernel doesn't let it be traced.
+    pub fn stop_thread(&self, name: &str) -> Result<StoppedThread> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        for task in tasks {
+            let task = task?;
+            let comm = std::fs::read_to_string(task.path().join("comm"))?;
+            if comm.trim() == name {
+                let id = task.file_name().to_string_lossy().parse()?;
+                return StoppedThread::stop(Pid::from_raw(id));
+            }
+        }
+        anyhow::bail!("{} has no thread {name}", self.label)
+    }
+
     /// Resident memory in KiB (`Rss` of `/proc/PID/smaps_rollup`: file-backed pages count too).
     ///
     /// # Errors
@@ -136,6 +156,27 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Best effort: it dies with the lab in any case.
         let _ = self.kill();
+    }
+}
+
+/// A thread that does nothing; dropping this lets it go on.
+#[derive(Debug)]
+pub struct StoppedThread(Pid);
+
+impl StoppedThread {
+    fn stop(id: Pid) -> Result<Self> {
+        ptrace::seize(id, ptrace::Options::empty()).context("tracing a thread")?;
+        let stopped = Self(id);
+        ptrace::interrupt(id).context("stopping a thread")?;
+        waitpid(id, Some(WaitPidFlag::__WALL)).context("waiting for a thread to stop")?;
+        Ok(stopped)
+    }
+}
+
+impl Drop for StoppedThread {
+    fn drop(&mut self) {
+        // It goes on in any case when the tracing thread ends.
+        let _ = ptrace::detach(self.0, None);
     }
 }
 

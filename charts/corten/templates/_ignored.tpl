@@ -1,9 +1,5 @@
 {{/* Values without effect, and what they are unless set. */}}
 {{- define "corten.withoutEffect" -}}
-tls.cipherSuites: ""
-tls.curvePreferences: ""
-tls.controllerMetricsTLSSecret: ""
-tls.speakerMetricsTLSSecret: ""
 speaker.bgpDebounceTimeout: null
 speaker.startupProbe: {enabled: true, failureThreshold: 30, periodSeconds: 5}
 speaker.frr: {enabled: false, image: {repository: "", tag: "", pullPolicy: null}, metricsPort: 9121, resources: {}}

@@ -79,6 +79,26 @@ command: [{{ $values.command | default (printf "/%s" $component) | quote }}]
 {{- with $root.Values.loadBalancerClass }}
 - --lb-class={{ . }}
 {{- end }}
+{{- with $root.Values.tls.minVersion }}
+- --tls-min-version={{ . }}
+{{- end }}
+{{- with $root.Values.tls.cipherSuites }}
+- --tls-cipher-suites={{ . }}
+{{- end }}
+{{- with $root.Values.tls.curvePreferences }}
+- --tls-curve-preferences={{ . }}
+{{- end }}
+{{- if include "corten.metricsSecret" . }}
+- --metrics-cert-dir=/etc/metrics-cert
+{{- end }}
+{{- end -}}
+
+{{- /* The Secret of a component's metrics, if there is one. */ -}}
+{{- define "corten.metricsSecret" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.prometheus.metricsPort -}}
+{{- index $root.Values.tls (printf "%sMetricsTLSSecret" (index . 1)) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "corten.healthPort" -}}

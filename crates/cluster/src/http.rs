@@ -8,23 +8,19 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use listener::{Accepted, Stream, Tls};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio_rustls::TlsAcceptor;
+
+mod listener;
+
+pub use listener::{ListenError, Listener, MAX_SOCKET_PATH, everywhere};
 
 /// Most connections at once; more wait in the kernel.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -32,16 +28,12 @@ pub const MAX_CONNECTIONS: usize = 32;
 pub const MAX_HEADER: usize = 16 << 10;
 /// Largest request body, in bytes.
 pub const MAX_BODY: usize = 64 << 10;
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// How long a client may take to send its header.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may take in all.
 const CONNECTION_TIME: Duration = Duration::from_secs(15);
-
-/// Longest path of a unix socket, in bytes: what the kernel takes, with room for the suffix of the
-/// name it is made under.
-pub const MAX_SOCKET_PATH: usize = 107 - NEW.len();
-/// Suffix of a socket that isn't in place yet.
-const NEW: &str = ".new";
 
 /// Content type of the Prometheus text format.
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,8 +49,38 @@ pub struct Request {
     pub path: String,
     /// What follows the `?`; empty if there is none.
     pub query: String,
+    /// What the client says it is allowed by, if it says so.
+    pub bearer: Option<Bearer>,
     /// Body, complete.
     pub body: Vec<u8>,
+}
+
+/// A bearer token (RFC 6750 §2.1); it is a secret, so nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bearer(String);
+
+impl Bearer {
+    /// The token of an `Authorization` header; none if it says something else.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let (scheme, token) = header.split_once(' ')?;
+        let token = token.trim();
+        // RFC 9110 §11.1: the scheme's case doesn't matter.
+        let good = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+        good.then(|| Self(token.to_owned()))
+    }
+
+    /// The token itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer")
+    }
 }
 
 /// A response.
@@ -97,251 +119,40 @@ impl Response {
     }
 }
 
-/// Answers `/metrics`, `/healthz` and `/readyz`, and nothing else. `/healthz` is good as long as
-/// this is called at all.
-pub fn monitoring(request: &Request, is_ready: bool, metrics: impl FnOnce() -> String) -> Response {
-    if request.method != "GET" {
-        return Response::text(405, "only GET\n");
-    }
-    match request.path.as_str() {
-        "/metrics" => Response {
-            status: 200,
-            content_type: PROMETHEUS_TEXT,
-            body: metrics(),
-        },
-        "/healthz" => Response::text(200, "ok\n"),
-        "/readyz" if is_ready => Response::text(200, "ok\n"),
-        "/readyz" => Response::text(503, "not everything has been read yet\n"),
-        _ => Response::text(404, "there are /metrics, /healthz and /readyz\n"),
-    }
+/// How a process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Everything was read, and decisions stand.
+    Ready,
+    /// Something is still to be read.
+    Waiting,
+    /// A part of it doesn't answer: this one.
+    Stuck(&'static str),
 }
 
-/// Why an address can't be listened on.
-#[derive(Debug, Error)]
-pub enum ListenError {
-    /// Somebody else does.
-    #[error("{path}: another process listens on this socket", path = path.display())]
-    InUse {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// There is something else in place of the socket.
-    #[error("{path}: exists and is no socket", path = path.display())]
-    NoSocket {
-        /// The path.
-        path: PathBuf,
-    },
-    /// TLS can't be set up.
-    #[error("{at}: {source}")]
-    Tls {
-        /// Address.
-        at: String,
-        /// Cause.
-        source: rustls::Error,
-    },
-    /// The kernel takes no path of that length (`sun_path`, unix(7)).
-    #[error("{path}: a socket's path may have {MAX_SOCKET_PATH} bytes, not {length}", path = path.display())]
-    TooLong {
-        /// The path.
-        path: PathBuf,
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// The socket can't be made.
-    #[error("{at}: {source}")]
-    Io {
-        /// Address or path.
-        at: String,
-        /// Cause.
-        source: io::Error,
-    },
-}
-
-impl ListenError {
-    /// Whether there is only no room for the socket now.
-    #[must_use]
-    pub fn is_out_of_room(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        match self {
-            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
-            Self::InUse { .. }
-            | Self::NoSocket { .. }
-            | Self::Tls { .. }
-            | Self::TooLong { .. } => false,
-        }
+/// The page of the metrics.
+#[must_use]
+pub fn metrics(page: String) -> Response {
+    Response {
+        status: 200,
+        content_type: PROMETHEUS_TEXT,
+        body: page,
     }
 }
 
-/// A listening socket.
-#[derive(Debug)]
-pub struct Listener {
-    socket: Socket,
-    max_body: usize,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpListener),
-    Tls(TcpListener, Tls),
-    Unix {
-        listener: UnixListener,
-        path: PathBuf,
-        file: (u64, u64),
-    },
-}
-
-/// What a connection begins with.
-#[derive(Clone)]
-struct Tls(TlsAcceptor);
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls")
+/// Answers `/healthz` and `/readyz`; none for any other path.
+#[must_use]
+pub fn health(path: &str, health: &Health) -> Option<Response> {
+    let live = path == "/healthz";
+    if !live && path != "/readyz" {
+        return None;
     }
+    Some(match health {
+        Health::Stuck(part) => Response::text(503, format!("{part} doesn't answer\n")),
+        Health::Waiting if !live => Response::text(503, "not everything has been read yet\n"),
+        Health::Ready | Health::Waiting => Response::text(200, "ok\n"),
+    })
 }
-
-/// A connection nothing was read from yet.
-enum Accepted {
-    Plain(Box<dyn Stream>),
-    Tls(TcpStream, Tls),
-}
-
-impl Listener {
-    /// Listens on a TCP address. Needs a running tokio runtime.
-    ///
-    /// # Errors
-    /// Names the address.
-    pub fn tcp(address: SocketAddr) -> Result<Self, ListenError> {
-        Ok(Self {
-            socket: Socket::Tcp(tcp(address)?),
-            max_body: MAX_BODY,
-        })
-    }
-
-    /// Listens on a TCP address for TLS; a body may have `max_body` bytes. Needs a running tokio
-    /// runtime.
-    ///
-    /// # Errors
-    /// Names the address.
-    pub fn tls(
-        address: SocketAddr,
-        config: Arc<rustls::ServerConfig>,
-        max_body: usize,
-    ) -> Result<Self, ListenError> {
-        let tls = Tls(TlsAcceptor::from(config));
-        Ok(Self {
-            socket: Socket::Tls(tcp(address)?, tls),
-            max_body,
-        })
-    }
-
-    /// Listens on a unix socket that only this user can use; one that nobody listens on any more
-    /// is replaced. Needs a running tokio runtime.
-    ///
-    /// # Errors
-    /// If another process listens there, the path is too long, or it holds something that is no
-    /// socket.
-    pub fn unix(path: &Path) -> Result<Self, ListenError> {
-        let length = path.as_os_str().len();
-        if length > MAX_SOCKET_PATH {
-            let path = path.to_owned();
-            return Err(ListenError::TooLong { path, length });
-        }
-        let failed = |source| ListenError::Io {
-            at: path.display().to_string(),
-            source,
-        };
-        if let Ok(metadata) = std::fs::symlink_metadata(path) {
-            let path = path.to_owned();
-            if !metadata.file_type().is_socket() {
-                return Err(ListenError::NoSocket { path });
-            }
-            if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-                return Err(ListenError::InUse { path });
-            }
-        }
-        // Made under another name, so that nobody can connect before the mode is set, and a dead
-        // socket is replaced in one step.
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(NEW);
-        let temporary = path.with_file_name(name);
-        if let Err(error) = std::fs::remove_file(&temporary)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(failed(error));
-        }
-        let listener = UnixListener::bind(&temporary).map_err(failed)?;
-        let mode = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(&temporary, mode).map_err(failed)?;
-        std::fs::rename(&temporary, path).map_err(failed)?;
-        let file = identity(path).map_err(failed)?;
-        let path = path.to_owned();
-        Ok(Self {
-            socket: Socket::Unix {
-                listener,
-                path,
-                file,
-            },
-            max_body: MAX_BODY,
-        })
-    }
-
-    /// The TCP address, for a port that was chosen by the kernel.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        match &self.socket {
-            Socket::Tcp(listener) | Socket::Tls(listener, _) => listener.local_addr().ok(),
-            Socket::Unix { .. } => None,
-        }
-    }
-
-    /// What it listens on, as text.
-    fn name(&self) -> String {
-        match &self.socket {
-            Socket::Tcp(listener) | Socket::Tls(listener, _) => listener
-                .local_addr()
-                .map_or_else(|error| error.to_string(), |address| address.to_string()),
-            Socket::Unix { path, .. } => path.display().to_string(),
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Accepted> {
-        Ok(match &self.socket {
-            Socket::Tcp(listener) => Accepted::Plain(Box::new(listener.accept().await?.0)),
-            Socket::Tls(listener, tls) => Accepted::Tls(listener.accept().await?.0, tls.clone()),
-            Socket::Unix { listener, .. } => Accepted::Plain(Box::new(listener.accept().await?.0)),
-        })
-    }
-}
-
-fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let failed = |source| ListenError::Io {
-        at: address.to_string(),
-        source,
-    };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    TcpListener::from_std(listener).map_err(failed)
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Socket::Unix { path, file, .. } = &self.socket
-            && identity(path).is_ok_and(|now| now == *file)
-        {
-            // A socket that stays is replaced at the next start.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// Answers requests for as long as it is polled.
 pub async fn serve<H, F>(listener: Listener, handler: H) -> Infallible
@@ -391,13 +202,20 @@ where
     let served = async {
         let stream: Box<dyn Stream> = match accepted {
             Accepted::Plain(stream) => stream,
-            Accepted::Tls(stream, Tls(acceptor)) => match acceptor.accept(stream).await {
-                Ok(stream) => Box::new(stream),
-                Err(error) => {
-                    tracing::debug!(%error, "a connection ended in its handshake");
-                    return Ok(());
+            Accepted::Tls(stream, Tls(acceptor)) => {
+                let shaken = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream));
+                match shaken.await {
+                    Ok(Ok(stream)) => Box::new(stream),
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "a connection ended in its handshake");
+                        return Ok(());
+                    }
+                    Err(_) => {
+                        tracing::debug!("a handshake took too long");
+                        return Ok(());
+                    }
                 }
-            },
+            }
         };
         let service = service_fn(|request| answer(request, max_body, handler));
         http1::Builder::new()
@@ -432,7 +250,10 @@ where
                 "HEAD" => "GET",
                 other => other,
             };
+            let header = parts.headers.get(AUTHORIZATION);
+            let bearer = header.and_then(|value| Bearer::parse(value.to_str().ok()?));
             let request = Request {
+                bearer,
                 method: method.to_owned(),
                 path: parts.uri.path().to_owned(),
                 query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -457,8 +278,10 @@ fn encode(response: Response) -> hyper::Response<Full<Bytes>> {
         CONTENT_TYPE,
         HeaderValue::from_static(response.content_type),
     );
-    if response.status == 405 {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    match response.status {
+        405 => drop(headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"))),
+        401 => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        _ => {}
     }
     encoded
 }

@@ -5,6 +5,7 @@
 //! can't be listed or watched now, and an API server that is gone, change no fact: an object
 //! leaves only when the server says so, or when a whole list came without it.
 
+pub mod access;
 mod assign;
 mod jobs;
 pub mod key;

@@ -6,3 +6,4 @@ pub mod directory;
 pub mod http;
 pub mod kubernetes;
 pub mod metrics;
+pub mod tls;

@@ -35,8 +35,8 @@ pub struct Snapshot {
     pub bgp: BTreeMap<(String, String), Bgp>,
     /// BFD sessions, by address of the peer and by VRF.
     pub bfd: BTreeMap<(String, String), Bfd>,
-    /// The source.
-    pub source: Source,
+    /// The source; none while it isn't read, since another instance is at work.
+    pub source: Option<Source>,
     /// Conflicts known now.
     pub conflicts: BTreeSet<Conflict>,
     /// Rejections now.
@@ -131,6 +131,12 @@ fn pools(snapshot: &Snapshot, value: fn(&IPAddressPoolStatus) -> i64) -> Vec<Sam
     let pools = snapshot.pools.iter();
     pools
         .map(|(name, status)| Sample(vec![name.to_string()], value(status).to_string()))
+        .collect()
+}
+
+fn source(snapshot: &Snapshot, value: fn(&Source) -> u64) -> Vec<Sample> {
+    let read = snapshot.source.iter();
+    read.flat_map(|source| Sample::plain(value(source)))
         .collect()
 }
 
@@ -359,28 +365,28 @@ pub const FAMILIES: [Family; 44] = [
         type_: Type::Counter,
         labels: &[],
         help: "Changes taken in from the source of facts",
-        samples: |s| Sample::plain(s.source.updates),
+        samples: |s| source(s, |f| f.updates),
     },
     Family {
         name: "metallb_k8s_client_update_errors_total",
         type_: Type::Counter,
         labels: &[],
         help: "Changes that brought a rejection",
-        samples: |s| Sample::plain(s.source.update_errors),
+        samples: |s| source(s, |f| f.update_errors),
     },
     Family {
         name: "metallb_k8s_client_config_loaded_bool",
         type_: Type::Gauge,
         labels: &[],
         help: "1 once a configuration has been in use",
-        samples: |s| Sample::plain(u8::from(s.source.config_loaded)),
+        samples: |s| source(s, |f| u64::from(f.config_loaded)),
     },
     Family {
         name: "metallb_k8s_client_config_stale_bool",
         type_: Type::Gauge,
         labels: &[],
         help: "1 while a part of the newest configuration is rejected and an older one in use",
-        samples: |s| Sample::plain(u8::from(s.source.config_stale)),
+        samples: |s| source(s, |f| u64::from(f.config_stale)),
     },
     Family {
         name: "corten_address_conflict",

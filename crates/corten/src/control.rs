@@ -2,7 +2,7 @@
 
 mod server;
 
-pub(crate) use server::{serve, serve_health, serve_metrics};
+pub(crate) use server::{serve, serve_health, serve_metrics, serve_secure_metrics};
 
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Empty, Limited};

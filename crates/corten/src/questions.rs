@@ -2,6 +2,7 @@
 
 use crate::ask::ask;
 use crate::report::{BgpMessage, BgpPeer, BgpRoutes, Explained, Status};
+use corten_cluster::http::Health;
 use corten_engine::names::ServiceKey;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,8 +21,8 @@ pub(crate) enum Question {
     BgpMessages(oneshot::Sender<Vec<BgpMessage>>),
     /// The metrics page.
     Metrics(oneshot::Sender<String>),
-    /// Whether everything was listed once.
-    Ready(oneshot::Sender<bool>),
+    /// Whether everything was listed once, and every part answers.
+    Health(oneshot::Sender<Health>),
 }
 
 /// Asks questions; cheap to clone.

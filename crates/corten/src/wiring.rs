@@ -347,8 +347,7 @@ impl FactsSide {
                 () = status_due => self.write_status(),
                 () = rest.turn() => {}
                 () = alive.tick() => {
-                    // Alive means both threads: the wire has to answer first.
-                    if !self.core.role.announces() || self.ask(l2::Query::Alive).await.is_some() {
+                    if self.is_alive().await {
                         notifier.alive();
                     }
                 }
@@ -452,6 +451,11 @@ impl FactsSide {
     /// The wire's counters; `None` if the wire thread doesn't answer.
     pub(crate) async fn snapshot(&self) -> Option<l2::Snapshot> {
         self.ask(l2::Query::Frames).await
+    }
+
+    /// Alive means both threads: whoever is asked here is, and the wire has to answer.
+    async fn is_alive(&self) -> bool {
+        !self.core.role.announces() || self.ask(l2::Query::Alive).await.is_some()
     }
 
     async fn ask<T>(&self, query: fn(oneshot::Sender<T>) -> l2::Query) -> Option<T> {

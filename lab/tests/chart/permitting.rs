@@ -112,6 +112,13 @@ fn what_is_off_is_not_granted() -> Result<()> {
         ensure!(grant[3] != "metallb-webhook-cert", "{grant:?}");
     }
 
+    let objects = rendered("metallb", "prometheus: {metricsPort: 0}")?;
+    for account in ["metallb-controller", "metallb-speaker"] {
+        for grant in granted(&objects, account)? {
+            ensure!(!grant[2].ends_with("reviews"), "{account}: {grant:?}");
+        }
+    }
+
     let objects = rendered("metallb", "speaker: {enabled: false}")?;
     ensure!(granted(&objects, "metallb-speaker")?.is_empty(), "speaker");
     Ok(())
@@ -120,6 +127,14 @@ fn what_is_off_is_not_granted() -> Result<()> {
 /// What the roles of MetalLB's manifests let both accounts, the controller and the speaker do
 /// (`spec/metallb.md` §8.3): `*` is every verb.
 const METALLBS: &[(&str, &str, &[&str], &[&str])] = &[
+    // These two are in the chart and in the manifests with Prometheus.
+    ("", "authentication.k8s.io", &["tokenreviews"], &["create"]),
+    (
+        "",
+        "authorization.k8s.io",
+        &["subjectaccessreviews"],
+        &["create"],
+    ),
     ("", "", &["pods"], &["get", "list"]),
     (
         "",

@@ -113,7 +113,8 @@ fn every_flag_is_known() -> Result<()> {
     for values in [
         "",
         "loadBalancerClass: example.com/lb\n\
-         tls: {minVersion: VersionTLS12}\n\
+         tls: {minVersion: VersionTLS12, curvePreferences: \"29,23\", \
+         cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}\n\
          prometheus: {metricsPort: 0}\n\
          controller: {webhookMode: onlywebhook, logLevel: none}\n\
          speaker: {ignoreExcludeLB: true, logLevel: all, secretName: other, \

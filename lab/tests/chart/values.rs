@@ -242,6 +242,10 @@ fn contradictions_are_refused() -> Result<()> {
         ),
         ("frrk8s: {external: true}", "frrk8s.namespace"),
         (
+            "tls: {cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}",
+            "tls.cipherSuites needs tls.minVersion=VersionTLS12",
+        ),
+        (
             "controller: {livenessProbe: {port: 1}}",
             "both are served on one port",
         ),

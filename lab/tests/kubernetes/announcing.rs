@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use corten_lab::kubernetes::{Client, Kind, Kubernetes, Relay};
 use corten_lab::manifests::state_directory;
+use corten_lab::netns::Netns;
 use corten_lab::process::Process;
 use corten_lab::site::WINDOW;
 use corten_lab::trial::Trial;
@@ -181,6 +182,13 @@ impl Site {
     /// The nodes, their LANs and clients.
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// The components and the namespaces they are in.
+    pub(crate) fn components(&self) -> impl Iterator<Item = (&Process, &Netns)> {
+        let nodes = self.world.nodes.iter().map(|node| &node.ns);
+        let speakers = self.speakers.iter().zip(nodes);
+        speakers.chain([(&self.controller, self.cluster.netns())])
     }
 
     /// The cluster.

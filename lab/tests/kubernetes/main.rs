@@ -11,6 +11,7 @@ mod installing;
 mod objects;
 mod permitting;
 mod routing;
+mod scraping;
 mod setup;
 mod stating;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             stating::TRIALS,
             permitting::TRIALS,
             routing::TRIALS,
+            scraping::TRIALS,
             admitting::TRIALS,
         ]
         .concat(),

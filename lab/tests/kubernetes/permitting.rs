@@ -3,9 +3,10 @@
 use crate::admitting;
 use crate::announcing::{Membership, Site};
 use crate::objects::{NAMESPACE, custom, service};
+use crate::scraping;
 use crate::setup::{DEADLINE, addresses, deployed};
 use anyhow::{Context, Result, ensure};
-use corten_lab::kubernetes::{Kind, Kubernetes};
+use corten_lab::kubernetes::{Client, Kind, Kubernetes};
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use serde_json::{Value, json};
@@ -66,29 +67,12 @@ fn unused(cluster: &Kubernetes, account: &str) -> Result<BTreeSet<Permission>> {
     Ok(unused)
 }
 
-fn roles_are_as_wide_as_used() -> Result<()> {
-    const COUNT: usize = 3;
-    let mut site = Site::with_services(COUNT, Membership::On)?;
-    let assigned = site.wait_assigned(COUNT)?;
-    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
-    let owners = site.wait_owned(&ips)?;
-    let client = site.client();
+/// The same event again is counted on the first.
+fn failures_are_counted(client: &Client) -> Result<()> {
     let reasons = |reason: &str| -> Result<Vec<Value>> {
         let events = client.list(Kind::Event, "default")?.into_iter();
         Ok(events.filter(|e| e["reason"] == reason).collect())
     };
-    // A node that gives an address away and gets it back says the same again.
-    let node = &owners[&ips[0]];
-    site.drain(node)?;
-    wait_until("another owner", DEADLINE, || {
-        let now = site.wait_owned(&ips)?;
-        Ok((now[&ips[0]] != *node).then_some(()))
-    })?;
-    site.undrain(node)?;
-    wait_until("the owner again", DEADLINE, || {
-        let now = site.wait_owned(&ips)?;
-        Ok((now[&ips[0]] == *node).then_some(()))
-    })?;
     // A request that can't be granted, another, and the first again.
     client.apply(&service("odd", "", ""))?;
     for (ip, said) in [("203.0.113.1", 1), ("203.0.113.2", 2), ("203.0.113.1", 2)] {
@@ -105,6 +89,29 @@ fn roles_are_as_wide_as_used() -> Result<()> {
         })
         .with_context(|| reason.to_owned())?;
     }
+    Ok(())
+}
+
+fn roles_are_as_wide_as_used() -> Result<()> {
+    const COUNT: usize = 3;
+    let mut site = Site::with_services(COUNT, Membership::On)?;
+    let assigned = site.wait_assigned(COUNT)?;
+    let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    let owners = site.wait_owned(&ips)?;
+    let client = site.client();
+    // A node that gives an address away and gets it back says the same again.
+    let node = &owners[&ips[0]];
+    site.drain(node)?;
+    wait_until("another owner", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok((now[&ips[0]] != *node).then_some(()))
+    })?;
+    site.undrain(node)?;
+    wait_until("the owner again", DEADLINE, || {
+        let now = site.wait_owned(&ips)?;
+        Ok((now[&ips[0]] == *node).then_some(()))
+    })?;
+    failures_are_counted(client)?;
     // One that has an address already gets another.
     let others = "192.0.2.99,2001:db8:1::99";
     let asked = json!({"metadata": {"annotations": {"metallb.io/loadBalancerIPs": others}}});
@@ -134,6 +141,12 @@ fn roles_are_as_wide_as_used() -> Result<()> {
     })
     .with_context(|| site.story())?;
     client.delete(Kind::BGPPeer, NAMESPACE, "judged")?;
+    // Who reads the metrics is asked of the API server.
+    let reader = scraping::reader(site.cluster(), "reader")?;
+    for (process, ns) in site.components() {
+        let answer = scraping::scrape(ns, Some(&reader))?;
+        ensure!(answer.status == 200, "{}: {answer:?}", process.label());
+    }
     for account in ["controller", "speaker"] {
         let mut left = BTreeSet::new();
         wait_until("the use of every grant", DEADLINE, || {

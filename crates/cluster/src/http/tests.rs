@@ -1,4 +1,7 @@
 use super::*;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -7,9 +10,14 @@ async fn echo(request: Request) -> Response {
         method,
         path,
         query,
+        bearer,
         body,
     } = request;
-    Response::text(200, format!("{method} {path} {query} {}", body.len()))
+    let bearer = bearer.map_or_else(String::new, |b| format!(" {}", b.reveal()));
+    Response::text(
+        200,
+        format!("{method} {path} {query} {}{bearer}", body.len()),
+    )
 }
 
 /// Runs `client` beside a server.
@@ -124,24 +132,61 @@ async fn a_unix_socket_is_private_and_replaced_only_when_dead() {
 }
 
 #[test]
-fn monitoring_answers_what_it_has() {
-    let check = |method: &str, path: &str, ready: bool, status: u16, body: &str| {
-        let request = Request {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: String::new(),
-            body: Vec::new(),
-        };
-        let response = monitoring(&request, ready, || "m 1\n".to_owned());
-        assert_eq!(response.status, status, "{path}");
+fn health_says_what_is_wrong() {
+    let check = |path: &str, how: Health, status: u16, body: &str| {
+        let response = health(path, &how).unwrap();
+        assert_eq!(response.status, status, "{path} {how:?}");
         assert!(response.body.contains(body), "{path}: {}", response.body);
     };
-    check("GET", "/metrics", false, 200, "m 1\n");
-    check("GET", "/healthz", false, 200, "ok");
-    check("GET", "/readyz", false, 503, "not everything");
-    check("GET", "/readyz", true, 200, "ok");
-    check("GET", "/", true, 404, "/metrics");
-    check("POST", "/metrics", true, 405, "GET");
+    check("/healthz", Health::Waiting, 200, "ok");
+    check("/healthz", Health::Ready, 200, "ok");
+    check("/healthz", Health::Stuck("it"), 503, "it doesn't answer");
+    check("/readyz", Health::Waiting, 503, "not everything");
+    check("/readyz", Health::Ready, 200, "ok");
+    check("/readyz", Health::Stuck("it"), 503, "it doesn't answer");
+    assert_eq!(health("/", &Health::Ready), None);
+}
+
+#[tokio::test]
+async fn only_bearer_tokens_are_taken_and_nothing_prints_them() {
+    for (header, token) in [
+        ("Bearer abc", Some("abc")),
+        ("bearer  abc ", Some("abc")),
+        ("Bearer ", None),
+        ("Bearer", None),
+        ("Basic abc", None),
+        ("", None),
+    ] {
+        let found = Bearer::parse(header);
+        assert_eq!(found.as_ref().map(Bearer::reveal), token, "{header}");
+        assert!(!format!("{found:?}").contains("abc"));
+    }
+    with_server(async |address| {
+        let sent = b"GET /a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer abc\r\n\r\n";
+        let answer = ask(address, sent).await;
+        assert!(answer.ends_with("GET /a  0 abc"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everywhere_is_both_families() {
+    let listener = Listener::tcp(everywhere(0)).unwrap();
+    let port = listener.address().unwrap().port();
+    let both = async {
+        for host in ["127.0.0.1", "::1"] {
+            let address = format!("{host}:{port}").replace("::1:", "[::1]:");
+            let answer = ask(
+                address.parse().unwrap(),
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            );
+            assert!(answer.await.contains("200 OK"), "{host}");
+        }
+    };
+    tokio::select! {
+        never = serve(listener, echo) => match never {},
+        () = both => {}
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::wire::Wire;
 use super::{CallError, call, gone_is_done, kinds};
 use crate::directory::read::kinds as types;
 use crate::http::{self, Request, Response};
+use crate::tls::{Shown, TlsOptions};
 use base64::Engine as _;
 use certificate::{Certificate, CertificateError};
 use corten_engine::config::backend::Backend;
@@ -25,12 +26,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, PostParams};
 use review::{AdmissionReview, ConversionReview, Verdict, beside};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -58,26 +57,8 @@ pub struct WebhookOptions {
     pub secret: String,
     /// What MetalLB would be run as: what it would refuse is warned of.
     pub backend: Backend,
-    /// Oldest TLS version spoken.
-    pub oldest: OldestTls,
-}
-
-/// Oldest TLS version spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OldestTls {
-    /// 1.2
-    V12,
-    /// 1.3
-    V13,
-}
-
-impl OldestTls {
-    fn versions(self) -> Vec<&'static rustls::SupportedProtocolVersion> {
-        match self {
-            Self::V12 => vec![&rustls::version::TLS13, &rustls::version::TLS12],
-            Self::V13 => vec![&rustls::version::TLS13],
-        }
-    }
+    /// TLS as it is spoken.
+    pub tls: TlsOptions,
 }
 
 /// Serves the webhooks and keeps their certificate for as long as it is polled.
@@ -89,16 +70,12 @@ pub fn serve(
     options: WebhookOptions,
 ) -> Result<impl Future<Output = Infallible> + use<>, http::ListenError> {
     let shown = Arc::new(Shown::default());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&options.oldest.versions())
-        .map_err(|error| http::ListenError::Tls {
-            at: options.address.to_string(),
-            source: error,
-        })?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
-    let listener = http::Listener::tls(options.address, Arc::new(config), MAX_REVIEW)?;
+    let config = options.tls.server(Arc::clone(&shown));
+    let config = config.map_err(|source| http::ListenError::Tls {
+        at: options.address.to_string(),
+        source,
+    })?;
+    let listener = http::Listener::tls(options.address, config, MAX_REVIEW)?;
     let keeper = Keeper::new(client, &options, shown);
     let asked = Arc::new((client.clone(), options));
     let answering = http::serve(listener, move |request| answer(Arc::clone(&asked), request));
@@ -108,19 +85,6 @@ pub fn serve(
             never = keeper.run() => never,
         }
     })
-}
-
-/// The certificate shown to whoever connects; none until there is one.
-#[derive(Debug, Default)]
-struct Shown(RwLock<Option<Arc<CertifiedKey>>>);
-
-impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
 }
 
 async fn answer(asked: Arc<(Client, WebhookOptions)>, request: Request) -> Response {
@@ -277,9 +241,7 @@ impl Keeper {
         let certificate = self.certificate().await?;
         if self.current.as_ref() != Some(&certificate) {
             let key = certificate.to_key()?;
-            let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
-            *shown = Some(key);
-            drop(shown);
+            self.shown.show(key);
             tracing::info!(name = self.name, "the webhooks show their certificate");
             self.current = Some(certificate.clone());
         }

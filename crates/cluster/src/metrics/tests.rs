@@ -58,12 +58,12 @@ fn example() -> Snapshot {
         .into(),
         bgp: [(("192.0.2.2:179".to_owned(), "default".to_owned()), bgp)].into(),
         bfd: [(("192.0.2.2".to_owned(), "default".to_owned()), BFD)].into(),
-        source: Source {
+        source: Some(Source {
             updates: 9,
             update_errors: 2,
             config_loaded: true,
             config_stale: false,
-        },
+        }),
         conflicts: [Conflict {
             ip,
             mac: Mac([2, 0, 0, 0, 0, 9]),

@@ -2,11 +2,11 @@
 //! (`spec/metallb.md` §7.1, §7.2), so that its manifests run with only the image changed.
 
 use super::membership::CortenMemberArgs;
-use super::{LogFormat, LogLevel};
+use super::{Listen, LogFormat, LogLevel};
 use clap::{Args, ValueEnum};
+use corten_cluster::tls::{OldestTls, TlsError, TlsOptions};
 use corten_engine::config::backend::Backend;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -47,9 +47,6 @@ pub(crate) struct ControllerArgs {
     /// Secret the webhooks' certificate is kept in.
     #[arg(long, value_name = "NAME", default_value = "metallb-webhook-cert")]
     pub(crate) webhook_secret: String,
-    /// Least TLS version of the webhooks.
-    #[arg(long, value_name = "VERSION", default_value = "VersionTLS13")]
-    pub(crate) tls_min_version: TlsVersion,
     /// What MetalLB would be run as (native, frr, frr-k8s): what it would refuse is warned of.
     #[arg(
         long,
@@ -194,9 +191,24 @@ pub(crate) struct CommonArgs {
         default_value = ""
     )]
     pub(crate) pod_name: String,
-    /// Port of the metrics, on loopback; 0 serves none.
+    /// Port of the metrics, over TLS and for those who may get the nonResourceURL /metrics; 0 serves
+    /// none.
     #[arg(long, value_name = "PORT", default_value = "9120")]
     pub(crate) port: u16,
+    /// Directory with tls.crt and tls.key for the metrics, taken up anew when they change. Without
+    /// it the certificate is an own one, signed by itself.
+    #[arg(long, value_name = "DIR", default_value = "")]
+    pub(crate) metrics_cert_dir: String,
+    /// Address on which metrics are also served without TLS and to everybody, or off.
+    #[arg(
+        long,
+        env = "CORTEN_METRICS_HTTP",
+        value_name = "ADDR:PORT",
+        default_value = "off"
+    )]
+    pub(crate) metrics_http: Listen,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Port of /healthz and /readyz; 0 serves none.
     #[arg(long, value_name = "PORT", default_value = "17472")]
     pub(crate) health_probe_port: u16,
@@ -214,6 +226,35 @@ pub(crate) struct CommonArgs {
     pub(crate) log_format: Option<LogFormat>,
 }
 
+/// TLS of metrics and webhooks.
+#[derive(Debug, Args)]
+pub(crate) struct TlsArgs {
+    /// Least TLS version.
+    #[arg(long, value_name = "VERSION", default_value = "VersionTLS13")]
+    pub(crate) tls_min_version: TlsVersion,
+    /// Cipher suites of TLS 1.2, by their names, separated by commas; all there are unless given.
+    #[arg(long, value_name = "NAMES", default_value = "")]
+    pub(crate) tls_cipher_suites: String,
+    /// Curves by IANA's numbers, separated by commas, best first: 29 (X25519), 23 (P-256), 24
+    /// (P-384); all of them unless given.
+    #[arg(long, value_name = "NUMBERS", default_value = "")]
+    pub(crate) tls_curve_preferences: String,
+}
+
+impl TlsArgs {
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// If that can't be.
+    pub(crate) fn options(&self) -> Result<TlsOptions, TlsError> {
+        let oldest = match self.tls_min_version {
+            TlsVersion::Tls12 => OldestTls::V12,
+            TlsVersion::Tls13 => OldestTls::V13,
+        };
+        TlsOptions::new(oldest, &self.tls_cipher_suites, &self.tls_curve_preferences)
+    }
+}
+
 impl CommonArgs {
     /// The namespace of the metallb.io objects.
     ///
@@ -227,14 +268,6 @@ impl CommonArgs {
             anyhow::anyhow!("--namespace isn't given, and this is no pod: {POD_NAMESPACE}: {error}")
         })?;
         Ok(namespace.trim().to_owned())
-    }
-}
-
-/// Where something is served.
-pub(crate) fn listen(host: [u8; 4], port: u16) -> super::Listen {
-    match port {
-        0 => super::Listen::Off,
-        port => super::Listen::On(SocketAddr::from((host, port))),
     }
 }
 

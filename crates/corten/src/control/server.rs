@@ -1,16 +1,25 @@
 //! The answering side: what the control socket and the metrics address serve.
 
 use crate::questions::{Leaving, Question, Questions};
-use corten_cluster::http::{self, ListenError, Listener, Request, Response};
+use corten_cluster::http::{self, Health, ListenError, Listener, Request, Response};
+use corten_cluster::kubernetes::access::{Access, Refusal};
+use corten_cluster::tls::TlsServer;
 use corten_engine::names::ServiceKey;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is said of any other path.
 const NOTHING_ELSE: &str = "there are /v1/status, /v1/explain/NAMESPACE/NAME, /v1/bgp/peers, \
                             /v1/bgp/routes and /v1/bgp/messages\n";
+
+/// What is said of any other path where metrics are served in the clear.
+const EVERYTHING: &str = "there are /metrics, /healthz and /readyz\n";
+
+/// How long what decides may take to say how it is: longer than it waits for the other threads.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often a socket there is no room for is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -56,7 +65,7 @@ async fn later(path: &Path) -> Listener {
     }
 }
 
-/// Listens for metrics and health.
+/// Listens for metrics and health, in the clear and for everybody.
 ///
 /// # Errors
 /// The address can't be listened on.
@@ -66,8 +75,56 @@ pub(crate) fn serve_metrics(
 ) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
     let listener = Listener::tcp(address)?;
     Ok(http::serve(listener, move |request| {
-        monitoring(request, questions.clone())
+        let questions = questions.clone();
+        async move {
+            match request.path.as_str() {
+                "/metrics" => metrics(&request, questions).await,
+                _ => health(&request, questions, EVERYTHING).await,
+            }
+        }
     }))
+}
+
+/// Listens for metrics over TLS, for those who may read them.
+///
+/// # Errors
+/// The address can't be listened on.
+pub(crate) fn serve_secure_metrics(
+    address: SocketAddr,
+    server: TlsServer,
+    access: Arc<Access>,
+    questions: Questions,
+) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
+    let listener = Listener::tls(address, server, http::MAX_BODY)?;
+    Ok(http::serve(listener, move |request| {
+        let (access, questions) = (Arc::clone(&access), questions.clone());
+        async move {
+            if request.path != "/metrics" {
+                return Response::text(404, "there is /metrics\n");
+            }
+            match access.judge(request.bearer.as_ref()).await {
+                Ok(()) => metrics(&request, questions).await,
+                Err(refused) => refusal(refused),
+            }
+        }
+    }))
+}
+
+fn refusal(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Unauthenticated => Response::text(
+            401,
+            "a bearer token the API server knows is needed (Authorization: Bearer ...)\n",
+        ),
+        Refusal::Forbidden { user } => Response::text(
+            403,
+            format!("{user} may not get the nonResourceURL /metrics\n"),
+        ),
+        Refusal::Unknown { cause, reached } => Response::text(
+            if reached { 500 } else { 503 },
+            format!("whether you may read this can't be asked of the API server: {cause}\n"),
+        ),
+    }
 }
 
 /// Listens for health alone.
@@ -81,12 +138,7 @@ pub(crate) fn serve_health(
     let listener = Listener::tcp(address)?;
     Ok(http::serve(listener, move |request| {
         let questions = questions.clone();
-        async move {
-            if request.path == "/metrics" {
-                return Response::text(404, "there are /healthz and /readyz\n");
-            }
-            monitoring(request, questions).await
-        }
+        async move { health(&request, questions, "there are /healthz and /readyz\n").await }
     }))
 }
 
@@ -126,21 +178,36 @@ async fn control(request: Request, questions: Questions) -> Response {
         }
         _ => return Response::text(404, NOTHING_ELSE),
     };
-    answer.unwrap_or_else(|Leaving| Response::text(503, "the instance is leaving\n"))
+    answer.unwrap_or_else(|Leaving| leaving())
 }
 
-async fn monitoring(request: Request, questions: Questions) -> Response {
-    let answer = async {
-        let ready = questions.ask(Question::Ready).await?;
-        // The page is made only for whoever asks for it.
-        let page = if request.path == "/metrics" {
-            questions.ask(Question::Metrics).await?
-        } else {
-            String::new()
-        };
-        Ok(http::monitoring(&request, ready, || page))
+async fn metrics(request: &Request, questions: Questions) -> Response {
+    if request.method != "GET" {
+        return Response::text(405, "only GET\n");
+    }
+    match questions.ask(Question::Metrics).await {
+        Ok(page) => http::metrics(page),
+        Err(Leaving) => leaving(),
+    }
+}
+
+/// Answers about health; what is said of any other path is `otherwise`.
+async fn health(request: &Request, questions: Questions, otherwise: &str) -> Response {
+    if request.method != "GET" {
+        return Response::text(405, "only GET\n");
+    }
+    if http::health(&request.path, &Health::Ready).is_none() {
+        return Response::text(404, otherwise);
+    }
+    let asked = tokio::time::timeout(PATIENCE, questions.ask(Question::Health));
+    let health = match asked.await {
+        Ok(Ok(health)) => health,
+        Ok(Err(Leaving)) => return leaving(),
+        Err(_) => Health::Stuck("what decides"),
     };
-    answer
-        .await
-        .unwrap_or_else(|Leaving| Response::text(503, "the instance is leaving\n"))
+    http::health(&request.path, &health).unwrap_or_else(|| Response::text(404, otherwise))
+}
+
+fn leaving() -> Response {
+    Response::text(503, "the instance is leaving\n")
 }

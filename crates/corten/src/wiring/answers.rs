@@ -6,6 +6,7 @@ use crate::questions::Question;
 use crate::report::build::{self, Around};
 use crate::report::{BgpPeer, Explained};
 use crate::speaker::l2::Observed;
+use corten_cluster::http::Health;
 use corten_cluster::metrics;
 use corten_engine::advertise::bgp::BgpPeer as BgpPeerOf;
 use corten_engine::config::peer::Bfd;
@@ -20,7 +21,7 @@ impl FactsSide {
     /// Answers one question; an asker that went away is no concern.
     pub(super) async fn answer(&self, question: Question, observed: &watch::Receiver<Observed>) {
         match question {
-            Question::Ready(reply) => drop(reply.send(self.core.is_ready())),
+            Question::Health(reply) => drop(reply.send(self.health().await)),
             Question::Explain(key, reply) => drop(reply.send(self.explain(&key).await)),
             Question::Metrics(reply) => drop(reply.send(self.metrics(observed).await)),
             Question::BgpPeers(reply) => drop(reply.send(self.bgp.report().await)),
@@ -33,6 +34,16 @@ impl FactsSide {
                 let around = self.around(observed).await;
                 drop(reply.send(build::status(&self.core, around)));
             }
+        }
+    }
+
+    async fn health(&self) -> Health {
+        if !self.is_alive().await {
+            Health::Stuck("the thread that answers the LAN")
+        } else if self.core.is_ready() {
+            Health::Ready
+        } else {
+            Health::Waiting
         }
     }
 
@@ -87,7 +98,7 @@ impl FactsSide {
             announced: announced.collect(),
             bgp: bgp.collect(),
             bfd: bfd.collect(),
-            source: core.source_counters,
+            source: Some(core.source_counters),
             conflicts: observed.borrow().conflicts.clone(),
             rejections: core.facts.problems().to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,31 +1,32 @@
 //! Controller and speaker on the Kubernetes API: the same loop as on a directory.
 
 mod members;
+mod serving;
 
 use super::bgp::Bgp;
 use super::membership::Link;
 use super::{FactsSide, Line, Signals, Wire, seed};
-use crate::cli::Listen;
-use crate::cli::kubernetes::{
-    CommonArgs, ControllerArgs, SpeakerArgs, TlsVersion, WebhookMode, listen,
-};
-use crate::control;
+use crate::cli::kubernetes::{CommonArgs, ControllerArgs, SpeakerArgs, WebhookMode};
 use crate::core::{Core, CoreOptions, Duty};
-use crate::questions::{Question, Questions};
+use crate::questions::Question;
 use crate::source::Source;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2::{self, Orders};
 use anyhow::Context as _;
-use corten_cluster::kubernetes::webhook::{self, OldestTls, WebhookOptions};
+use corten_cluster::http::{Health, everywhere};
+use corten_cluster::kubernetes::webhook::{self, WebhookOptions};
 use corten_cluster::kubernetes::{
     self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, key, standby,
 };
+use corten_cluster::metrics;
+use corten_cluster::tls::TlsOptions;
 use corten_engine::config::backend::Backend;
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
-use futures_util::future::{Either, LocalBoxFuture};
+use futures_util::future::Either;
+use serving::serve;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::sync::{mpsc, watch};
 
 /// Where webhooks are served (`spec/metallb.md` §7.1).
@@ -37,16 +38,18 @@ const WEBHOOK_PORT: u16 = 9443;
 /// Whatever keeps a part from starting or going on.
 pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let tls = args.common.tls.options().context("TLS")?;
     let client = kubernetes::connect().await?;
     if !args.ml_secret_name.is_empty() {
         key::ensure(&client, &namespace, &args.ml_secret_name, &args.deployment).await?;
     }
     // Every interface: the probes come from the node (§7.1).
-    let (mut asked, served) = serve(&args.common, [0, 0, 0, 0])?;
+    let probed = everywhere(args.common.health_probe_port);
+    let (mut asked, served) = serve(&client, &args.common, &tls, probed)?;
     let webhooks = match args.webhook_mode {
         WebhookMode::Disabled => Either::Left(std::future::pending()),
         WebhookMode::Enabled | WebhookMode::OnlyWebhook => {
-            let options = webhook_options(&args, &namespace);
+            let options = webhook_options(&args, &namespace, tls);
             Either::Right(webhook::serve(&client, options).context("the webhooks")?)
         }
     };
@@ -80,8 +83,22 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
 /// that one is stopped.
 async fn stand_by(asked: &mut mpsc::Receiver<Question>) -> Infallible {
     while let Some(question) = asked.recv().await {
-        if let Question::Ready(reply) = question {
-            let _gone = reply.send(true);
+        match question {
+            Question::Health(reply) => drop(reply.send(Health::Ready)),
+            Question::Metrics(reply) => {
+                let page = metrics::Snapshot {
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    process: metrics::process::Process::now(),
+                    ..metrics::Snapshot::default()
+                };
+                drop(reply.send(page.to_text()));
+            }
+            // Whoever asks is told that there is nobody to answer.
+            Question::Status(_)
+            | Question::Explain(..)
+            | Question::BgpPeers(_)
+            | Question::BgpRoutes(_)
+            | Question::BgpMessages(_) => {}
         }
     }
     std::future::pending().await
@@ -120,17 +137,14 @@ async fn allocate(
     facts.run(signals, line.observed.clone(), asked).await
 }
 
-fn webhook_options(args: &ControllerArgs, namespace: &str) -> WebhookOptions {
+fn webhook_options(args: &ControllerArgs, namespace: &str, tls: TlsOptions) -> WebhookOptions {
     WebhookOptions {
-        address: SocketAddr::from(([0, 0, 0, 0], WEBHOOK_PORT)),
+        address: everywhere(WEBHOOK_PORT),
         namespace: namespace.to_owned(),
         service: args.cert_service_name.clone(),
         secret: args.webhook_secret.clone(),
         backend: args.bgp_type,
-        oldest: match args.tls_min_version {
-            TlsVersion::Tls12 => OldestTls::V12,
-            TlsVersion::Tls13 => OldestTls::V13,
-        },
+        tls,
     }
 }
 
@@ -144,9 +158,11 @@ pub(crate) async fn speaker(
     exclusions: Exclusions,
 ) -> anyhow::Result<()> {
     let signals = Signals::new()?;
+    let tls = args.common.tls.options().context("TLS")?;
     let client = kubernetes::connect().await?;
     // The speaker's ports are the host's, and the probes come from it (§7.2).
-    let (asked, served) = serve(&args.common, [127, 0, 0, 1])?;
+    let probed = SocketAddr::from((Ipv4Addr::LOCALHOST, args.common.health_probe_port));
+    let (asked, served) = serve(&client, &args.common, &tls, probed)?;
     let node = NodeName(args.node_name);
     let (orders, orders_rx) = watch::channel(Orders::default());
     let prepared = members::prepare(&client, &namespace, &node, args.members, orders_rx)?;
@@ -198,39 +214,4 @@ pub(crate) async fn speaker(
     };
     // Answering ends last.
     wire.stop(result)
-}
-
-/// What is asked, and what serves it for as long as it is polled.
-type Served = (
-    mpsc::Receiver<Question>,
-    LocalBoxFuture<'static, Infallible>,
-);
-
-/// Serves metrics on loopback, health on `probed`, and the control socket if there is to be one.
-fn serve(args: &CommonArgs, probed: [u8; 4]) -> anyhow::Result<Served> {
-    let (questions, asked) = Questions::new();
-    let metrics = match listen([127, 0, 0, 1], args.port) {
-        Listen::Off => Either::Left(std::future::pending()),
-        Listen::On(address) => {
-            Either::Right(control::serve_metrics(address, questions.clone()).context("--port")?)
-        }
-    };
-    let health = match listen(probed, args.health_probe_port) {
-        Listen::Off => Either::Left(std::future::pending()),
-        Listen::On(address) => Either::Right(
-            control::serve_health(address, questions.clone()).context("--health-probe-port")?,
-        ),
-    };
-    let socket = match &args.socket {
-        None => Either::Left(std::future::pending()),
-        Some(path) => Either::Right(control::serve(path, questions).context("--socket")?),
-    };
-    let served = async move {
-        tokio::select! {
-            never = metrics => never,
-            never = health => never,
-            never = socket => never,
-        }
-    };
-    Ok((asked, Box::pin(served)))
 }

@@ -4,8 +4,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,15 +123,8 @@ impl Certificate {
 
     /// What a TLS server shows.
     pub(super) fn to_key(&self) -> Result<Arc<CertifiedKey>, CertificateError> {
-        let unusable = |error: String| CertificateError::Use(error);
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())
-            .map_err(|error| unusable(error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())
-            .map_err(|error| unusable(error.to_string()))?;
-        let provider = rustls::crypto::ring::default_provider();
-        CertifiedKey::from_der(vec![certificate], key, &provider)
-            .map(Arc::new)
-            .map_err(|error| unusable(error.to_string()))
+        crate::tls::pair(self.certificate.as_bytes(), self.key.as_bytes())
+            .map_err(CertificateError::Use)
     }
 }
 
