@@ -7,8 +7,6 @@ speaker.reloader: {resources: {}}
 speaker.frrMetrics: {resources: {}}
 speaker.initContainers: {cpFrrFiles: {resources: {}}, cpReloader: {resources: {}}, cpMetrics: {resources: {}}}
 frrk8s.enabled: false
-frrk8s.namespace: ""
-frrk8s.secretPassthrough: false
 frr-k8s: {prometheus: {serviceMonitor: {enabled: false}}}
 {{- end -}}
 

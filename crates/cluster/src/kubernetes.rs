@@ -7,6 +7,7 @@
 
 pub mod access;
 mod assign;
+pub mod frr;
 mod jobs;
 pub mod key;
 mod kinds;
@@ -24,9 +25,11 @@ pub use status::{Component, Findings};
 
 use crate::directory::status::Report;
 use assign::{Assign, Unassigned};
+use corten_engine::advertise::bgp::frr::Spec;
 use corten_engine::event::{Assignment, Event, EventRecord};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
+use frr::Configurations;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jobs::Jobs;
@@ -56,6 +59,8 @@ pub struct Options {
     pub component: Component,
     /// This pod, whose the status objects are; empty if there is none.
     pub pod: String,
+    /// What frr-k8s is to this node, if anything; only a speaker has a node.
+    pub frr: Option<frr::Options>,
 }
 
 /// Kinds the controller reads (`spec/metallb.md` §2.3).
@@ -172,6 +177,7 @@ pub struct Kubernetes {
     unassigned: Unassigned,
     recorder: Recorder,
     publisher: Publisher,
+    frr: Option<Configurations>,
 }
 
 impl Kubernetes {
@@ -183,6 +189,7 @@ impl Kubernetes {
             kinds,
             component,
             pod,
+            frr,
         } = options;
         let mut watches = SelectAll::new();
         for (index, kind) in kinds.iter().enumerate() {
@@ -190,7 +197,14 @@ impl Kubernetes {
             let stream = watch::follow(api, kinds::selector(*kind));
             watches.push(stream.map(move |said| (index, said)).boxed());
         }
+        let frr = match (&component, frr) {
+            (Component::Speaker(node), Some(options)) => {
+                Some(Configurations::new(client, node, &options))
+            }
+            (Component::Speaker(_) | Component::Controller, _) => None,
+        };
         Self {
+            frr,
             watches,
             views: kinds.into_iter().map(View::new).collect(),
             assigns: component == Component::Controller,
@@ -216,6 +230,7 @@ impl Kubernetes {
                 () = self.assigner.progress() => {}
                 () = self.recorder.progress() => {}
                 () = self.publisher.progress() => {}
+                event = configurations(&mut self.frr) => return event.into_iter().collect(),
             }
         }
     }
@@ -287,13 +302,23 @@ impl Kubernetes {
         self.publisher.publish(report, findings);
     }
 
+    /// Has FRR do this on this node from now on, where it is [`frr::Options`]' business.
+    pub fn configure_frr(&mut self, spec: Spec) {
+        if let Some(frr) = &mut self.frr {
+            frr.want(spec);
+        }
+    }
+
     /// What can't be watched now, and why.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.views.iter().filter_map(|view| match view.health() {
+        let views = self.views.iter();
+        let views = views.map(|view| (view.kind().to_string(), view.health()));
+        let frr = self.frr.iter();
+        let frr = frr.map(|frr| ("FRRConfiguration".to_owned(), frr.health()));
+        views.chain(frr).filter_map(|(kind, health)| match health {
             Health::Good => None,
             Health::Bad(cause) => Some(format!(
-                "{} objects can't be watched now, what is known of them stays: {cause}",
-                view.kind()
+                "{kind} objects can't be watched now, what is known of them stays: {cause}"
             )),
         })
     }
@@ -308,6 +333,14 @@ fn mark(text: &str) -> Mark {
         *to = from;
     }
     mark
+}
+
+/// Waits for what FRRConfigurations say, if anybody looks at them.
+async fn configurations(frr: &mut Option<Configurations>) -> Option<Event> {
+    match frr {
+        Some(frr) => frr.progress().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A uid as the API server writes it.

@@ -4,6 +4,7 @@ use crate::core::Core;
 use crate::output::printable;
 use corten_cluster::directory::{self, Directory};
 use corten_cluster::kubernetes::Kubernetes;
+use corten_engine::advertise::bgp::frr::Spec;
 use corten_engine::event::{Assignment, Event, EventRecord};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Rejection;
@@ -94,6 +95,14 @@ impl Source {
             // `corten status` and the log have them.
             Self::Directory(_) => {}
             Self::Kubernetes(api) => api.emit(records),
+        }
+    }
+
+    /// Has FRR do this, where there is one.
+    pub(crate) fn configure_frr(&mut self, spec: Spec) {
+        match self {
+            Self::Directory(_) => {}
+            Self::Kubernetes(api) => api.configure_frr(spec),
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
     let (orders, orders_rx) = watch::channel(Orders::default());
     let prepared = membership::prepare(&args.node, &args.membership, orders_rx)?;
     let (link, driver, look) = prepared;
-    let (speaking, peers, stay) = Bgp::on();
+    let (speaking, peers, stay) = Bgp::on(bgp_driver::Beside::Nobody);
     let core = Core::new(CoreOptions {
         origin: Origin::Directory,
         duty: if args.allocate {
@@ -415,6 +415,9 @@ impl FactsSide {
                 let table = Some(Arc::new(convert::table(table, node, self.term)));
                 let term = self.term;
                 self.orders.send_replace(Orders { table, term });
+            }
+            if let Some(spec) = self.bgp.configuration(&self.core, outcome.bgp.is_some()) {
+                self.source.configure_frr(spec);
             }
             if let Some(table) = outcome.bgp {
                 self.bgp.tell(table);

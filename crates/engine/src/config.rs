@@ -9,6 +9,7 @@ pub mod bfd;
 pub mod bgp;
 pub mod community;
 mod compile;
+pub mod frr;
 mod l2;
 pub mod peer;
 mod pool;

@@ -1,5 +1,6 @@
 //! What sources say and what the cores ask for in return.
 
+use crate::config::frr::Frr;
 use crate::names::{NodeName, PoolName, ServiceKey};
 use crate::rejection::{Kind, ObjectRef, Rejection};
 use corten_api as api;
@@ -87,6 +88,8 @@ pub enum Event {
     /// Allocations on record for Services the source can't see now (hidden in an unreadable
     /// part): the complete list, replacing the one before. Their addresses are nobody else's.
     Reserved(BTreeMap<ServiceKey, Vec<IpAddr>>),
+    /// What FRR is configured to hold, replacing what was said before.
+    Frr(Frr),
     /// The first full list of a kind is complete.
     Listed(Kind),
 }

@@ -11,6 +11,7 @@ mod node;
 mod service;
 
 use crate::config::Config;
+use crate::config::frr::Frr;
 use crate::config::resources::Resources;
 use crate::flat::{FlatMap, FlatSet};
 use crate::ip::Family;
@@ -237,6 +238,8 @@ pub struct Facts {
     pub namespaces: BTreeMap<String, Labels>,
     /// Compiled configuration: accepted objects, each in its last good version.
     pub config: Config,
+    /// What FRR is configured to hold.
+    pub frr: Frr,
     /// What is rejected now, by the sources and by the compiler.
     pub rejections: Vec<Rejection>,
     /// Kinds whose first full list is complete.

@@ -73,6 +73,8 @@ pub enum BgpDriver {
     Absent,
     /// The process's BGP driver.
     Present,
+    /// FRR, which is told by an FRRConfiguration (frr-k8s).
+    Frr,
 }
 
 /// How an address is announced.
@@ -247,7 +249,7 @@ impl Speaker {
             };
             addresses.iter().map(move |&ip| (key, Protocol::Layer2, ip))
         });
-        let spoken = self.options.bgp == BgpDriver::Present;
+        let spoken = self.options.bgp != BgpDriver::Absent;
         let bgp = self.bgp.verdicts().filter(move |_| spoken);
         layer2.chain(bgp.flat_map(|(key, verdict)| {
             let addresses = bgp::addresses(verdict).iter();

@@ -7,9 +7,11 @@
 
 mod auth;
 mod source;
+mod table;
 
 pub use auth::{Algorithm, AoKey, KEY_MAX, Key, KeyError, Whom};
 pub use source::source_of;
+pub use table::established;
 
 use crate::sys;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};

@@ -241,6 +241,7 @@ fn contradictions_are_refused() -> Result<()> {
             "contradict",
         ),
         ("frrk8s: {external: true}", "frrk8s.namespace"),
+        ("frrk8s: {takeOver: true}", "frrk8s.external"),
         (
             "tls: {cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}",
             "tls.cipherSuites needs tls.minVersion=VersionTLS12",

@@ -7,6 +7,7 @@ mod assigning;
 mod checklist;
 mod defining;
 mod enduring;
+mod frring;
 mod installing;
 mod objects;
 mod permitting;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             permitting::TRIALS,
             routing::TRIALS,
             scraping::TRIALS,
+            frring::TRIALS,
             admitting::TRIALS,
         ]
         .concat(),

@@ -25,9 +25,8 @@ fn texts(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What the manifests let an account do.
-fn granted(account: &str) -> Result<BTreeSet<Permission>> {
-    let text = deployed("rbac.yaml")?;
+/// What a manifest lets an account do.
+fn granted(text: &str, account: &str) -> Result<BTreeSet<Permission>> {
     let documents: Vec<Value> = text
         .split("\n---\n")
         .map(serde_saphyr::from_str)
@@ -56,9 +55,13 @@ fn granted(account: &str) -> Result<BTreeSet<Permission>> {
     Ok(all)
 }
 
-/// What an account is granted and hasn't used.
-fn unused(cluster: &Kubernetes, account: &str) -> Result<BTreeSet<Permission>> {
-    let mut unused = granted(account)?;
+/// What an account is granted by a manifest and hasn't used.
+pub(crate) fn unused(
+    cluster: &Kubernetes,
+    manifest: &str,
+    account: &str,
+) -> Result<BTreeSet<Permission>> {
+    let mut unused = granted(manifest, account)?;
     ensure!(!unused.is_empty(), "{account} may do nothing");
     for request in cluster.requests(NAMESPACE, account)? {
         ensure!(request.code != 403, "{account} was refused: {request:?}");
@@ -147,10 +150,11 @@ fn roles_are_as_wide_as_used() -> Result<()> {
         let answer = scraping::scrape(ns, Some(&reader))?;
         ensure!(answer.status == 200, "{}: {answer:?}", process.label());
     }
+    let grants = deployed("rbac.yaml")?;
     for account in ["controller", "speaker"] {
         let mut left = BTreeSet::new();
         wait_until("the use of every grant", DEADLINE, || {
-            left = unused(site.cluster(), account)?;
+            left = unused(site.cluster(), &grants, account)?;
             Ok(left.is_empty().then_some(()))
         })
         .with_context(|| format!("{account} never used {left:?}\n{}", site.story()))?;

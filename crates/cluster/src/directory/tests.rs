@@ -116,6 +116,7 @@ pub(super) fn shown(events: Batch) -> Vec<String> {
             format!("rejections [{}]", all.join("; "))
         }
         Event::Reserved(all) => format!("reserved {:?}", all.values().collect::<Vec<_>>()),
+        Event::Frr(frr) => format!("FRR {frr:?}"),
         Event::Listed(kind) => format!("listed {kind}"),
     };
     events.map(show).collect()

@@ -11,6 +11,7 @@ mod mirror;
 mod pool;
 
 pub use configuration::{Component, Findings};
+pub(super) use mirror::Mirror;
 
 use crate::directory::status::Report;
 use announced::Announced;
@@ -134,6 +135,7 @@ impl Publisher {
                 | Event::Delete(_)
                 | Event::Rejections(_)
                 | Event::Reserved(_)
+                | Event::Frr(_)
                 | Event::Listed(_) => {}
             }
         }

@@ -191,7 +191,7 @@ fn uid(object: &Wire) -> u128 {
 }
 
 /// What went wrong, without the path of causes that only repeats it.
-fn cause(error: &watcher::Error) -> String {
+pub(super) fn cause(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))

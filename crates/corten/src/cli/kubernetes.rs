@@ -4,7 +4,9 @@
 use super::membership::CortenMemberArgs;
 use super::{Listen, LogFormat, LogLevel};
 use clap::{Args, ValueEnum};
+use corten_cluster::kubernetes::frr::{self, Part};
 use corten_cluster::tls::{OldestTls, TlsError, TlsOptions};
+use corten_engine::advertise::bgp::frr::Passwords;
 use corten_engine::config::backend::Backend;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
@@ -115,8 +117,8 @@ pub(crate) struct SpeakerArgs {
     pub(crate) gratuitous_rate: NonZeroU32,
     #[command(flatten)]
     pub(crate) members: MemberArgs,
-    /// What MetalLB would be run as (native, frr, frr-k8s): with frr-k8s another program holds the
-    /// sessions of this node, and BGP is left to it.
+    /// What MetalLB would be run as (native, frr, frr-k8s): with frr-k8s an FRR on this node holds
+    /// the sessions, as the FRRConfiguration says that is written for it.
     #[arg(
         long,
         env = "METALLB_BGP_TYPE",
@@ -124,6 +126,57 @@ pub(crate) struct SpeakerArgs {
         default_value = "native"
     )]
     pub(crate) bgp_type: Backend,
+    /// Namespace of frr-k8s; this pod's own unless given. Given with another --bgp-type than
+    /// frr-k8s: FRR gives up this node's sessions first, and keeps those that are asked of it by
+    /// others.
+    #[arg(
+        long,
+        env = "FRRK8S_NAMESPACE",
+        value_name = "NAME",
+        default_value = ""
+    )]
+    pub(crate) frrk8s_namespace: String,
+    /// Leave it to frr-k8s to look passwords up, in Secrets of its own namespace.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) frrk8s_secret_passthrough: bool,
+}
+
+impl SpeakerArgs {
+    /// What frr-k8s is to this node, if anything; `own` is the namespace of this pod.
+    pub(crate) fn frr(&self, own: &str) -> Option<frr::Options> {
+        let given = Some(&*self.frrk8s_namespace).filter(|n| !n.is_empty());
+        let (namespace, part) = match self.bgp_type {
+            Backend::FrrK8s => (given.unwrap_or(own), Part::Speaks),
+            Backend::Native | Backend::Frr => (given?, Part::Yields),
+        };
+        Some(frr::Options {
+            namespace: namespace.to_owned(),
+            part,
+        })
+    }
+
+    /// How frr-k8s gets passwords that are in Secrets.
+    pub(crate) fn passwords(&self, own: &str) -> Passwords {
+        let elsewhere = self.frr(own).is_some_and(|frr| frr.namespace != own);
+        match (self.frrk8s_secret_passthrough, elsewhere) {
+            (true, _) => Passwords::Unseen,
+            (false, true) => Passwords::Clear,
+            (false, false) => Passwords::Refer,
+        }
+    }
+
+    /// What contradicts itself.
+    ///
+    /// # Errors
+    /// `--frrk8s-secret-passthrough` without frr-k8s or its namespace (`spec/metallb.md` §6.6).
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let elsewhere = !self.frrk8s_namespace.is_empty() && self.bgp_type == Backend::FrrK8s;
+        anyhow::ensure!(
+            elsewhere || !self.frrk8s_secret_passthrough,
+            "--frrk8s-secret-passthrough needs --bgp-type=frr-k8s and --frrk8s-namespace"
+        );
+        Ok(())
+    }
 }
 
 /// Who of the speakers is alive. Off unless both the address and the labels are given.

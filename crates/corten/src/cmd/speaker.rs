@@ -15,6 +15,7 @@ pub(crate) fn run(args: SpeakerArgs) -> anyhow::Result<ExitCode> {
         "--node-name {:?} can't be the name of a Node: lower-case letters, digits, '-' and '.'",
         args.node_name
     );
+    args.check()?;
     let namespace = args.common.namespace()?;
     let exclusions = if args.exclude_interfaces.exists() {
         Exclusions::load(Some(&args.exclude_interfaces))?

@@ -128,7 +128,7 @@ fn service(core: &Core, service: &facts::Service, frames: &Snapshot) -> Service 
 fn bgp_peers(core: &Core, service: &facts::Service) -> Vec<String> {
     match core.speaker.bgp_driver() {
         BgpDriver::Absent => Vec::new(),
-        BgpDriver::Present => {
+        BgpDriver::Present | BgpDriver::Frr => {
             let peers = core.speaker.bgp_peers(&service.key).into_iter();
             peers.map(str::to_owned).collect()
         }

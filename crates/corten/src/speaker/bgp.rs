@@ -33,8 +33,20 @@ pub(crate) struct Ports {
     pub(crate) table: watch::Receiver<Option<Arc<Table>>>,
     /// Questions about sessions.
     pub(crate) queries: mpsc::Receiver<Query>,
+    /// Who else of this host may have sessions with the same peers.
+    pub(crate) beside: Beside,
     /// Ends the driver when the other end goes, after it took leave of the peers.
     pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// Who else of this host may have sessions with peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nobody.
+    Nobody,
+    /// FRR, which was told to give up those with peers of the table: each is dialled only once
+    /// FRR's connection to it is gone.
+    Frr,
 }
 
 /// A question, and where its answer goes.
@@ -56,7 +68,7 @@ pub(crate) type Standings = BTreeMap<String, BTreeMap<IpNet, (report::Standing, 
 /// No netlink, or no BFD where it is asked for.
 pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::new()?;
-    let mut driver = Driver::new(seed);
+    let mut driver = Driver::new(seed, ports.beside);
     loop {
         let deadline = driver.next();
         tokio::select! {
@@ -116,6 +128,7 @@ struct Driver {
     /// What was said last of a peer's attempts.
     said: BTreeMap<Arc<str>, String>,
     seed: u64,
+    beside: Beside,
     /// `None` until a peer asks for it.
     bfd: Option<Bfd>,
     /// The ways of peers that ask for BFD.
@@ -125,7 +138,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, beside: Beside) -> Self {
         Self {
             machine: wire::Speaker::new(seed),
             connections: Connections::default(),
@@ -136,6 +149,7 @@ impl Driver {
             look: None,
             said: BTreeMap::new(),
             seed,
+            beside,
             bfd: None,
             ways: BTreeMap::new(),
             leaving: None,

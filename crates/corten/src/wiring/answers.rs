@@ -125,7 +125,7 @@ impl FactsSide {
     fn without_echo(&self) -> Vec<String> {
         let speaker = &self.core.speaker;
         let peers = match speaker.bgp_driver() {
-            BgpDriver::Absent => BTreeMap::new(),
+            BgpDriver::Absent | BgpDriver::Frr => BTreeMap::new(),
             BgpDriver::Present => speaker.bgp_table().peers,
         };
         let warning = |(name, peer): (String, BgpPeerOf)| match &peer.session.bfd {

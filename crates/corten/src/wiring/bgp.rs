@@ -1,9 +1,15 @@
 //! BGP from the facts side: where its table goes, and where its sessions are asked after.
 
 use crate::ask::{PATIENCE, ask_within};
+use crate::core::Core;
 use crate::report::{BgpMessage, BgpPeer, BgpRoute, BgpRoutes, Standing};
-use crate::speaker::bgp::{Ports, Query, convert};
-use corten_engine::advertise::bgp::{BgpPeer as Wanted, BgpTable};
+use crate::speaker::bgp::{Beside, Ports, Query, convert};
+use corten_engine::advertise::bgp::frr::{self, Passwords, Spec};
+use corten_engine::advertise::bgp::{self, BgpPeer as Wanted, BgpTable};
+use corten_engine::config;
+use corten_engine::config::bfd::BfdProfile;
+use corten_engine::config::peer::{Password, Peer};
+use corten_engine::names::NodeName;
 use corten_engine::speaker::BgpDriver;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -17,30 +23,54 @@ type Told = (Standing, Option<String>);
 pub(super) enum Bgp {
     /// Nobody speaks it.
     Off,
+    /// FRR does, as an FRRConfiguration says.
+    Frr(Box<Configured>),
     /// The driver does.
     On {
         table: watch::Sender<Option<Arc<convert::Table>>>,
         /// The newest table, as long as the driver has none.
         first: Option<BgpTable>,
         queries: mpsc::Sender<Query>,
+        beside: Beside,
     },
 }
 
+/// What FRR was told last, and how it is told.
+pub(super) struct Configured {
+    passwords: Passwords,
+    /// What was rendered beside the table.
+    peers: BTreeMap<String, Peer>,
+    profiles: BTreeMap<String, BfdProfile>,
+    shown: Vec<BgpPeer>,
+}
+
 impl Bgp {
+    /// FRR speaks.
+    pub(super) fn frr(passwords: Passwords) -> Self {
+        Self::Frr(Box::new(Configured {
+            passwords,
+            peers: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            shown: Vec::new(),
+        }))
+    }
+
     /// Both ends of a driver, and what ends it when dropped.
-    pub(super) fn on() -> (Self, Ports, oneshot::Sender<()>) {
+    pub(super) fn on(beside: Beside) -> (Self, Ports, oneshot::Sender<()>) {
         let (table, table_rx) = watch::channel(None);
         let (queries, queries_rx) = mpsc::channel(8);
         let (stay, stop) = oneshot::channel();
         let ports = Ports {
             table: table_rx,
             queries: queries_rx,
+            beside,
             stop,
         };
         let on = Self::On {
             table,
             first: None,
             queries,
+            beside,
         };
         (on, ports, stay)
     }
@@ -49,7 +79,19 @@ impl Bgp {
     pub(super) fn driver(&self) -> BgpDriver {
         match self {
             Self::Off => BgpDriver::Absent,
+            Self::Frr(_) => BgpDriver::Frr,
             Self::On { .. } => BgpDriver::Present,
+        }
+    }
+
+    /// What FRR is to be told now, if anything new; `news` says that the table changed.
+    pub(super) fn configuration(&mut self, core: &Core, news: bool) -> Option<Spec> {
+        let (node, config) = (core.speaker.node(), &core.facts.config.bgp);
+        match self {
+            // It gives up what this process is about to have.
+            Self::On { beside, .. } => (*beside == Beside::Frr && news).then(|| frr::idle(node)),
+            Self::Frr(last) => last.configuration(core, node, config, news),
+            Self::Off => None,
         }
     }
 
@@ -76,7 +118,10 @@ impl Bgp {
 
     /// The peers; none if nobody speaks or the wire thread doesn't answer.
     pub(super) async fn report(&self) -> Vec<BgpPeer> {
-        self.ask(Query::Peers).await
+        match self {
+            Self::Frr(last) => last.shown.clone(),
+            Self::On { .. } | Self::Off => self.ask(Query::Peers).await,
+        }
     }
 
     /// The last messages, likewise.
@@ -98,6 +143,37 @@ impl Bgp {
         };
         let answer = ask_within(PATIENCE, queries, query).await;
         answer.unwrap_or_default()
+    }
+}
+
+impl Configured {
+    fn configuration(
+        &mut self,
+        core: &Core,
+        node: &NodeName,
+        config: &config::Bgp,
+        news: bool,
+    ) -> Option<Spec> {
+        let same = self.peers == config.peers && self.profiles == config.bfd;
+        // DEVIATION: MetalLB may delete the object before its own configuration is read.
+        // Before Secrets are listed a peer would lose its password, and with it its session.
+        let awaited = |peer: &Peer| matches!(peer.password, Password::Awaited { .. });
+        let unknown = self.passwords != Passwords::Unseen && config.peers.values().any(awaited);
+        if (same && !news) || unknown || !bgp::ready(&core.facts) {
+            return None;
+        }
+        (self.peers, self.profiles) = (config.peers.clone(), config.bfd.clone());
+        let table = core.speaker.bgp_table();
+        let shown = table.peers.iter().map(|(name, peer)| BgpPeer {
+            peer: name.clone(),
+            address: Some(peer.session.remote.to_string()),
+            vrf: peer.session.vrf.clone(),
+            state: "HeldByFrr".to_owned(),
+            error: Some(format!("told by FRRConfiguration {}", frr::name(node))),
+            ..BgpPeer::default()
+        });
+        self.shown = shown.collect();
+        Some(frr::render(node, config, &table, self.passwords))
     }
 }
 

@@ -10,10 +10,12 @@ use crate::cli::kubernetes::{CommonArgs, ControllerArgs, SpeakerArgs, WebhookMod
 use crate::core::{Core, CoreOptions, Duty};
 use crate::questions::Question;
 use crate::source::Source;
+use crate::speaker::bgp::Beside;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2::{self, Orders};
 use anyhow::Context as _;
 use corten_cluster::http::{Health, everywhere};
+use corten_cluster::kubernetes::frr::Part;
 use corten_cluster::kubernetes::webhook::{self, WebhookOptions};
 use corten_cluster::kubernetes::{
     self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, key, standby,
@@ -21,8 +23,11 @@ use corten_cluster::kubernetes::{
 use corten_cluster::metrics;
 use corten_cluster::tls::TlsOptions;
 use corten_engine::config::backend::Backend;
+use corten_engine::config::frr::Frr;
+use corten_engine::event::Event;
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
+use corten_engine::rejection::Kind;
 use futures_util::future::Either;
 use serving::serve;
 use std::convert::Infallible;
@@ -119,6 +124,7 @@ async fn allocate(
             kinds: CONTROLLER_KINDS.to_vec(),
             component: Component::Controller,
             pod: args.pod_name,
+            frr: None,
         },
     );
     let link = Link::Off;
@@ -163,21 +169,26 @@ pub(crate) async fn speaker(
     // The speaker's ports are the host's, and the probes come from it (§7.2).
     let probed = SocketAddr::from((Ipv4Addr::LOCALHOST, args.common.health_probe_port));
     let (asked, served) = serve(&client, &args.common, &tls, probed)?;
+    let (frr, passwords) = (args.frr(&namespace), args.passwords(&namespace));
     let node = NodeName(args.node_name);
     let (orders, orders_rx) = watch::channel(Orders::default());
     let prepared = members::prepare(&client, &namespace, &node, args.members, orders_rx)?;
     let (link, driver, look) = prepared;
     let (speaking, peers) = match args.bgp_type {
         Backend::Native | Backend::Frr => {
-            let (speaking, ports, stay) = Bgp::on();
+            let beside = match &frr {
+                Some(_) => Beside::Frr,
+                None => Beside::Nobody,
+            };
+            let (speaking, ports, stay) = Bgp::on(beside);
             (speaking, Some((ports, stay)))
         }
-        Backend::FrrK8s => {
-            tracing::warn!("BGP is left to frr-k8s, whose configuration isn't written");
-            (Bgp::Off, None)
-        }
+        Backend::FrrK8s => (Bgp::frr(passwords), None),
     };
-    let core = Core::new(CoreOptions {
+    let kinds = SPEAKER_KINDS.into_iter();
+    // What only frr-k8s can look up isn't looked for.
+    let kinds = kinds.filter(|k| !args.frrk8s_secret_passthrough || *k != Kind::Secret);
+    let mut core = Core::new(CoreOptions {
         origin: Origin::Kubernetes,
         duty: Duty::Announce,
         node: node.clone(),
@@ -186,6 +197,10 @@ pub(crate) async fn speaker(
         membership: link.first(),
         bgp: speaking.driver(),
     });
+    if frr.as_ref().is_some_and(|frr| frr.part == Part::Yields) {
+        // Nothing is dialled that FRR may hold.
+        core.source([Event::Frr(Frr::Unlisted)]);
+    }
     // Last of all that can fail: once it runs, it has to be stopped in order.
     let config = l2::Config {
         exclusions,
@@ -199,9 +214,10 @@ pub(crate) async fn speaker(
         &client,
         Options {
             namespace,
-            kinds: SPEAKER_KINDS.to_vec(),
+            kinds: kinds.collect(),
             component: Component::Speaker(node),
             pod: args.common.pod_name,
+            frr,
         },
     );
     let source = Source::Kubernetes(Box::new(source));

@@ -2,6 +2,7 @@
 //! it, and why not the others.
 
 use super::text::unknown_pools;
+use crate::advertise::bgp::frr;
 use crate::advertise::bgp::{
     Attributes, Decision, Reason, Session, Standing, Told, Verdict, ready, sessions,
 };
@@ -18,7 +19,8 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Whether this process speaks BGP; if not, all this is what it would announce.
+    /// Whether this process speaks BGP or has FRR speak it; if not, all this is what it would
+    /// announce.
     pub spoken: bool,
     /// Every node known, by name; none while nothing of BGP is configured.
     pub nodes: Vec<NodeReport>,
@@ -93,7 +95,7 @@ pub enum Outcome {
 
 /// Reports on a Service.
 pub(super) fn report(facts: &Facts, speaker: &Speaker, service: &Service) -> Report {
-    let spoken = speaker.bgp_driver() == BgpDriver::Present;
+    let spoken = speaker.bgp_driver() != BgpDriver::Absent;
     let config = &facts.config.bgp;
     if !ready(facts) || (config.peers.is_empty() && config.advertisements.is_empty()) {
         return Report {
@@ -108,11 +110,16 @@ pub(super) fn report(facts: &Facts, speaker: &Speaker, service: &Service) -> Rep
         .map(|ad| advertisement(facts, ad, decision.standing(ad, &service.labels)))
         .collect();
     let mut remarks = Vec::new();
-    if !spoken {
-        remarks.push(
+    match speaker.bgp_driver() {
+        BgpDriver::Present => {}
+        BgpDriver::Absent => remarks.push(
             "this process doesn't speak BGP: the above is decided, but announced by nobody here"
                 .to_owned(),
-        );
+        ),
+        BgpDriver::Frr => remarks.push(format!(
+            "FRR holds the sessions of this node and is told by FRRConfiguration {}",
+            frr::name(speaker.node())
+        )),
     }
     Report {
         spoken,

@@ -1,6 +1,7 @@
 //! Events in, changes out.
 
 use super::{Changes, Facts, Ingress, Node, Origin, Viewpoint, company, endpoint, node, service};
+use crate::config::frr::Frr;
 use crate::config::resources::{Applied, Id, Resources};
 use crate::config::selector;
 use crate::config::{self, Compiled, Config, Surroundings};
@@ -34,6 +35,7 @@ impl Facts {
             nodes: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             config: Config::default(),
+            frr: Frr::default(),
             rejections: Vec::new(),
             listed: BTreeSet::new(),
             resources: Resources::default(),
@@ -76,6 +78,11 @@ impl Facts {
                 }
                 Event::Reserved(map) => {
                     self.hidden = map;
+                    false
+                }
+                Event::Frr(frr) => {
+                    changes.config |= frr != self.frr;
+                    self.frr = frr;
                     false
                 }
                 Event::Listed(kind) => {

@@ -6,6 +6,7 @@ use crate::advertise::bgp::{
     BgpPeer, BgpTable, Decision, Families, Grounds, Last, Path, Reason, Route, Session, Situation,
     Verdict, decide, offer, ready, sessions,
 };
+use crate::config::frr::Held;
 use crate::event::{EventRecord, Severity};
 use crate::facts::{Changes, Facts};
 use crate::flat::FlatSet;
@@ -46,6 +47,8 @@ struct Audience {
     families: Families,
     /// Advertisements for the peers.
     advertisements: BTreeSet<String>,
+    /// Why nothing is told by this process.
+    held: Option<Held>,
 }
 
 /// What an audience is told.
@@ -155,6 +158,7 @@ impl Side {
                 let audience = Audience {
                     families: session.families,
                     advertisements: admitting.map(|ad| ad.name.clone()).collect(),
+                    held: session.held.clone(),
                 };
                 (name, (Arc::new(session), audience))
             })
@@ -202,7 +206,7 @@ impl Side {
                 self.states.insert(key.clone(), Box::new(state));
                 continue;
             }
-            if options.bgp == BgpDriver::Present {
+            if options.bgp != BgpDriver::Absent {
                 events.extend(news(options, key, before, &state.verdict));
             }
             let old: BTreeSet<_> = before
@@ -271,6 +275,9 @@ impl Audience {
     fn hear(&self, paths: &[(&ServiceKey, &Path)]) -> (Option<Route>, Option<Reason>) {
         if paths.is_empty() {
             return (None, None);
+        }
+        if let Some(held) = &self.held {
+            return (None, Some(held.clone().into()));
         }
         let admits = |ad: &str| self.advertisements.contains(ad);
         match offer(self.families, admits, paths.iter().map(|(_, path)| *path)) {

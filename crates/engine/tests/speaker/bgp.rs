@@ -7,10 +7,11 @@ use crate::world::{
 };
 use corten_api::annotation::PeerWire;
 use corten_api::names::EXCLUDE_FROM_LB;
-use corten_engine::advertise::bgp::{Attributes, BgpTable, Verdict};
+use corten_engine::advertise::bgp::{Attributes, BgpTable, Reason, Verdict};
 use corten_engine::config::Filter;
 use corten_engine::config::bgp::BgpAdvertisement;
 use corten_engine::config::community::Community;
+use corten_engine::config::frr::{Frr, Holding};
 use corten_engine::config::peer::{Bfd, Password, Peer, PeerAsn, Remote, Timers};
 use corten_engine::config::selector::Selectors;
 use corten_engine::explain::{Allocation, explain};
@@ -796,6 +797,50 @@ fn events_and_the_gauge_only_where_bgp_is_spoken() {
     silent.handle(&facts, Input::Membership(OFF));
     assert_eq!(silent.bgp_table().peers["tor"].routes.len(), 1);
     assert_eq!(silent.announced().count(), 0);
+}
+
+#[test]
+fn a_peer_that_frr_holds_is_told_nothing() {
+    let here = |neighbor: &str, vrf: Option<&str>, host| {
+        let remote = Remote::Address(neighbor.parse().unwrap());
+        Frr::Holds(vec![Holding {
+            name: "theirs".to_owned(),
+            nodes: label("host", &[host]),
+            neighbors: vec![(remote, vrf.map(str::to_owned))],
+        }])
+    };
+    let tor = "198.51.100.254";
+    let named = "FRR holds the session with the peer on the node: FRRConfiguration theirs names it";
+    for (frr, wanted) in [
+        (Frr::Ignored, None),
+        (Frr::Holds(Vec::new()), None),
+        (here("198.51.100.253", None, "node-a"), None),
+        (here(tor, Some("red"), "node-a"), None),
+        (here(tor, None, "node-b"), None),
+        (here(tor, None, "node-a"), Some(named)),
+        (
+            Frr::Unlisted,
+            Some(
+                "FRR may hold the session with the peer on the node: FRRConfigurations aren't \
+                 listed yet",
+            ),
+        ),
+    ] {
+        let mut facts = routed();
+        facts.frr = frr.clone();
+        let station = Station::on("node-a", &facts, &OFF);
+        let peer = &station.speaker.bgp_table().peers["tor"];
+        assert_eq!(peer.routes.is_empty(), wanted.is_some(), "{frr:?}");
+        assert_eq!(peer.session.held.is_some(), wanted.is_some(), "{frr:?}");
+        let why = peer.withheld.values().next().map(ToString::to_string);
+        assert_eq!(why.as_deref(), wanted, "{frr:?}");
+        let verdict = station.speaker.bgp_decision(&facts, &key("web"));
+        let verdict = verdict.verdict(&"node-a".into());
+        let said = matches!(&verdict, Verdict::Withhold(Reason::PeerHeldByFrr { .. }));
+        assert_eq!(said, wanted.is_some(), "{verdict}");
+        let told = station.speaker.bgp_peers(&key("web"));
+        assert_eq!(told.is_empty(), wanted.is_some(), "{frr:?}");
+    }
 }
 
 #[test]

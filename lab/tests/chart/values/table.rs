@@ -500,14 +500,24 @@ pub(crate) const VALUES: &[Row] = &[
         Changes("crds: {enabled: true}"),
     ),
     ("crds.validationFailurePolicy", "Fail", "Ignore", ALWAYS),
-    ("frrk8s.secretPassthrough", "false", "true", Nothing),
+    (
+        "frrk8s.secretPassthrough",
+        "false",
+        "true",
+        Changes("frrk8s: {external: true, namespace: frr}"),
+    ),
     (
         "frrk8s.external",
         "false",
         "true",
         Changes("frrk8s: {namespace: frr}"),
     ),
-    ("frrk8s.namespace", "''", "frr", Nothing),
+    (
+        "frrk8s.namespace",
+        "''",
+        "frr",
+        Changes("frrk8s: {external: true, namespace: other}"),
+    ),
     (
         "frr-k8s.prometheus.serviceMonitor.enabled",
         "false",
@@ -539,6 +549,12 @@ pub(crate) const VALUES: &[Row] = &[
     ("speaker.frr.image.tag", "''", "v9", Nothing),
     ("frrk8s.enabled", "false", "true", Warnings("")),
     // Values of our own.
+    (
+        "frrk8s.takeOver",
+        "false",
+        "true",
+        Changes("frrk8s: {external: true, namespace: frr}"),
+    ),
     (
         "speaker.memberlist.detector",
         "fast",

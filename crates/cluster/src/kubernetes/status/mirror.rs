@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// What is shown, by object name.
 #[derive(Debug)]
-pub(super) struct Mirror<V> {
+pub(in crate::kubernetes) struct Mirror<V> {
     shown: BTreeMap<Box<str>, V>,
     listing: BTreeMap<Box<str>, V>,
     is_listed: bool,
@@ -26,7 +26,7 @@ impl<V> Default for Mirror<V> {
 impl<V> Mirror<V> {
     /// Takes in what the watch said; whether anything may have changed. What can't be watched
     /// stays as it was last shown.
-    pub(super) fn hear(&mut self, said: Said, read: impl Fn(&Wire) -> V) -> bool {
+    pub(in crate::kubernetes) fn hear(&mut self, said: Said, read: impl Fn(&Wire) -> V) -> bool {
         match said {
             Err(error) => {
                 tracing::debug!(%error, "statuses can't be watched now");
@@ -54,17 +54,17 @@ impl<V> Mirror<V> {
     }
 
     /// Whether everything there is has been shown once.
-    pub(super) fn is_listed(&self) -> bool {
+    pub(in crate::kubernetes) fn is_listed(&self) -> bool {
         self.is_listed
     }
 
     /// An object.
-    pub(super) fn get(&self, name: &str) -> Option<&V> {
+    pub(in crate::kubernetes) fn get(&self, name: &str) -> Option<&V> {
         self.shown.get(name)
     }
 
     /// Every object, by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Box<str>, &V)> {
+    pub(in crate::kubernetes) fn iter(&self) -> impl Iterator<Item = (&Box<str>, &V)> {
         self.shown.iter()
     }
 }

@@ -30,9 +30,11 @@ fn hear(view: &mut View, said: Vec<super::Said>) -> Vec<String> {
         Event::Apply(object) => format!("apply {}", object.reference().name),
         Event::Delete(object) => format!("delete {}", object.name),
         Event::Listed(kind) => format!("listed {kind}"),
-        Event::Allocated(..) | Event::Readiness(..) | Event::Rejections(_) | Event::Reserved(_) => {
-            "other".to_owned()
-        }
+        Event::Allocated(..)
+        | Event::Readiness(..)
+        | Event::Rejections(_)
+        | Event::Reserved(_)
+        | Event::Frr(_) => "other".to_owned(),
     };
     events.into_iter().map(short).collect()
 }

@@ -1,6 +1,8 @@
 use super::arguments;
 use crate::cli::{Cli, Command, LogLevel};
 use clap::Parser as _;
+use corten_cluster::kubernetes::frr::Part;
+use corten_engine::advertise::bgp::frr::Passwords;
 use std::ffi::OsString;
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -50,6 +52,51 @@ fn defaults_are_metallbs() {
         panic!("no speaker");
     };
     assert!(args.ignore_exclude_lb);
+}
+
+#[test]
+fn frr_k8s_speaks_or_yields_or_is_not_there() {
+    let rows = [
+        ("", None, Passwords::Refer),
+        (
+            " --bgp-type=frr-k8s",
+            Some(("own", Part::Speaks)),
+            Passwords::Refer,
+        ),
+        (
+            " --bgp-type=frr-k8s --frrk8s-namespace=frr",
+            Some(("frr", Part::Speaks)),
+            Passwords::Clear,
+        ),
+        (
+            " --bgp-type=frr-k8s --frrk8s-namespace=frr --frrk8s-secret-passthrough",
+            Some(("frr", Part::Speaks)),
+            Passwords::Unseen,
+        ),
+        (
+            " --bgp-type=native --frrk8s-namespace=frr",
+            Some(("frr", Part::Yields)),
+            Passwords::Clear,
+        ),
+    ];
+    for (more, frr, passwords) in rows {
+        let line = format!("/speaker --node-name n1{more}");
+        let Ok(Command::Speaker(args)) = parse(&line) else {
+            panic!("{line}");
+        };
+        assert!(args.check().is_ok(), "{line}");
+        let seen = args.frr("own");
+        let seen = seen.as_ref().map(|frr| (&*frr.namespace, frr.part));
+        assert_eq!(seen, frr, "{line}");
+        assert_eq!(args.passwords("own"), passwords, "{line}");
+    }
+    for more in ["", " --bgp-type=frr-k8s", " --frrk8s-namespace=frr"] {
+        let line = format!("/speaker --node-name n1 --frrk8s-secret-passthrough{more}");
+        let Ok(Command::Speaker(args)) = parse(&line) else {
+            panic!("{line}");
+        };
+        assert!(args.check().is_err(), "{line}");
+    }
 }
 
 #[test]

@@ -148,6 +148,9 @@ fn path(attributes: &decision::Attributes) -> wire::Path {
 }
 
 fn plan(session: &decision::Session) -> Plan {
+    if let Some(held) = &session.held {
+        return Plan::Wait(decision::Reason::from(held.clone()).to_string());
+    }
     match target(session) {
         Ok(target) => Plan::Speak(Box::new(Session {
             target,

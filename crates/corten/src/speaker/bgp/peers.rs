@@ -1,15 +1,18 @@
 //! From the newest table to the peers the machine is to have.
 
 use super::convert::{Identifier, Plan, Session};
-use super::{Driver, local};
-use corten_host::tcp::{Options, source_of};
+use super::{Beside, Driver, local};
+use corten_host::tcp::{Options, established, source_of};
 use corten_wire::bgp as wire;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between looks for the way to a peer to which there is none.
 const LOOK: Duration = Duration::from_secs(1);
+/// Where BGP is listened for.
+const PORT: u16 = 179;
 
 impl Driver {
     /// Applies a table that came before the links were known.
@@ -63,6 +66,7 @@ impl Driver {
 
     /// What the machine is to know of a session.
     fn options(&self, name: &Arc<str>, session: &Session) -> Result<wire::PeerOptions, String> {
+        self.given_up(name, session.target.remote)?;
         let identifier = match session.identifier {
             Identifier::Is(identifier) => identifier,
             Identifier::Local { fallback } => {
@@ -86,6 +90,23 @@ impl Driver {
             identifier,
             ..session.options.clone()
         })
+    }
+
+    /// Whether nobody else of this host is connected to a peer that isn't spoken to yet.
+    fn given_up(&self, name: &Arc<str>, remote: SocketAddr) -> Result<(), String> {
+        let ours = self.targets.contains_key(name);
+        if self.beside == Beside::Nobody || ours {
+            return Ok(());
+        }
+        let connections = established().map_err(|error| error.to_string())?;
+        let theirs = connections.iter().any(|(near, far)| {
+            let to = far.port() == remote.port() || near.port() == PORT;
+            far.ip() == remote.ip() && to
+        });
+        match theirs {
+            true => Err("FRR's session with the peer isn't closed yet".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Peers whose connection has to be made anew, and that the machine sees no change of.

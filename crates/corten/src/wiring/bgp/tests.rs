@@ -9,7 +9,7 @@ fn told(ports: &mut Ports) -> bool {
 
 #[test]
 fn the_first_table_waits_for_the_first_full_decision() {
-    let (mut bgp, mut ports, _stay) = Bgp::on();
+    let (mut bgp, mut ports, _stay) = Bgp::on(Beside::Nobody);
     bgp.begin();
     assert!(!told(&mut ports), "nothing was decided");
     bgp.tell(BgpTable::default());

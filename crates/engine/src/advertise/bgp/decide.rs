@@ -180,6 +180,9 @@ impl<'a> Decision<'a> {
         if !is_for(peer, self.labels(node)) {
             return Err(Reason::PeerOfOtherNodes);
         }
+        if let Some(held) = self.situation.facts.frr.holds(peer, self.labels(node)) {
+            return Err(held.into());
+        }
         let ads = &self.situation.facts.config.bgp.advertisements;
         let admits = |ad: &str| ads.get(ad).is_some_and(|ad| ad.peers.admits(&peer.name));
         offer(families(peer), admits, paths)
@@ -431,6 +434,12 @@ pub(crate) fn sessions(facts: &Facts, node: &NodeName) -> BTreeMap<String, Sessi
     let peers = facts.config.bgp.peers.values();
     let peers = peers.filter(|peer| is_for(peer, labels));
     peers
-        .map(|peer| (peer.name.clone(), Session::of(peer, node)))
+        .map(|peer| {
+            let session = Session {
+                held: facts.frr.holds(peer, labels),
+                ..Session::of(peer, node)
+            };
+            (peer.name.clone(), session)
+        })
         .collect()
 }

@@ -21,8 +21,10 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 /// How FRR learns passwords that are in Secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passwords {
-    /// By the Secret's name: it is in FRR's own namespace.
+    /// By the Secret's name: it is in FRR's own namespace, and in this process's.
     Refer,
+    /// By the Secret's name, which only FRR can look up.
+    Unseen,
     /// In clear: the Secret is in a namespace FRR doesn't read.
     Clear,
 }
@@ -51,12 +53,32 @@ impl Spec {
     }
 }
 
+/// What FRR on `node` does for nobody.
+#[must_use]
+pub fn idle(node: &NodeName) -> Spec {
+    Spec {
+        bgp: BgpConfig {
+            routers: Vec::new(),
+            bfd_profiles: Vec::new(),
+        },
+        node_selector: NodeSelector::of(node),
+    }
+}
+
 /// `spec.nodeSelector`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeSelector {
     /// Labels of the node.
     pub match_labels: BTreeMap<String, String>,
+}
+
+impl NodeSelector {
+    fn of(node: &NodeName) -> Self {
+        Self {
+            match_labels: [(HOSTNAME.to_owned(), node.to_string())].into(),
+        }
+    }
 }
 
 /// `spec.bgp`.
@@ -238,16 +260,16 @@ pub fn render(node: &NodeName, config: &Bgp, table: &BgpTable, passwords: Passwo
             routers: routers.into_values().collect(),
             bfd_profiles: config.bfd.iter().map(profile).collect(),
         },
-        node_selector: NodeSelector {
-            match_labels: [(HOSTNAME.to_owned(), node.to_string())].into(),
-        },
+        node_selector: NodeSelector::of(node),
     }
 }
 
 fn neighbor(peer: &Peer, told: &BgpPeer, passwords: Passwords) -> Option<Neighbor> {
     let (password, secret) = match (&peer.password, &peer.secret, passwords) {
         (Password::None, _, _) => (None, None),
-        (_, Some(name), Passwords::Refer) => (None, Some(SecretName { name: name.clone() })),
+        (_, Some(name), Passwords::Unseen) | (Password::Text(_), Some(name), Passwords::Refer) => {
+            (None, Some(SecretName { name: name.clone() }))
+        }
         (Password::Text(text), _, _) => (Some(Clear(text.clone())), None),
         (Password::Awaited { .. }, _, _) => return None,
     };

@@ -3,6 +3,7 @@
 
 use crate::advertise::subject::Unfit;
 use crate::advertise::words::{list, other_class, pool_unknown};
+use crate::config::frr::Held;
 use crate::ip::Family;
 use crate::names::{NodeName, PoolName};
 use serde::Serialize;
@@ -95,6 +96,12 @@ pub enum Reason {
     NoPeer,
     /// The peer's node selectors don't match the node.
     PeerOfOtherNodes,
+    /// FRR has the session on this node.
+    PeerHeldByFrr {
+        /// The FRRConfiguration that says so; none while they aren't listed yet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        configuration: Option<String>,
+    },
     /// None of the advertisements that announce the prefix lists the peer.
     PeerNotListed {
         /// The advertisements.
@@ -131,9 +138,20 @@ impl Reason {
             Self::NoServingEndpoint => "noEndpoints",
             Self::NoPeer => "noPeer",
             Self::PeerOfOtherNodes => "filteredByNodeSelector",
+            Self::PeerHeldByFrr { .. } => "peerHeldByFrr",
             Self::PeerNotListed { .. } => "peerNotListed",
             Self::FamilyNotCarried { .. } => "familyNotCarried",
         }
+    }
+}
+
+impl From<Held> for Reason {
+    fn from(held: Held) -> Self {
+        let configuration = match held {
+            Held::By(name) => Some(name),
+            Held::Perhaps => None,
+        };
+        Self::PeerHeldByFrr { configuration }
     }
 }
 
@@ -194,6 +212,18 @@ impl fmt::Display for Reason {
             Self::NoServingEndpoint => f.write_str("the Service has no endpoint that can serve"),
             Self::NoPeer => f.write_str("no BGPPeer is for the node"),
             Self::PeerOfOtherNodes => f.write_str("the peer's node selectors don't match the node"),
+            Self::PeerHeldByFrr {
+                configuration: Some(name),
+            } => write!(
+                f,
+                "FRR holds the session with the peer on the node: FRRConfiguration {name} names it"
+            ),
+            Self::PeerHeldByFrr {
+                configuration: None,
+            } => f.write_str(
+                "FRR may hold the session with the peer on the node: FRRConfigurations aren't \
+                 listed yet",
+            ),
             Self::PeerNotListed { advertisements } => write!(
                 f,
                 "the peer isn't in the list of BGPAdvertisement {}",

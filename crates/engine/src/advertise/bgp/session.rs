@@ -1,6 +1,7 @@
 //! A BGPPeer as a session of one node, with everything resolved that the objects alone say
 //! (`spec/metallb.md` §1.4, §6.1, §6.4, §6.5).
 
+use crate::config::frr::Held;
 use crate::config::peer::{Bfd, Password, Peer, PeerAsn, Remote, Timers};
 use crate::facts::Labels;
 use crate::ip::Family;
@@ -55,6 +56,8 @@ pub struct Session {
     pub families: Families,
     /// What annotations ask for.
     pub wire: PeerWire,
+    /// Why there is to be none here: FRR has it. Nothing is told to the peer then.
+    pub held: Option<Held>,
 }
 
 /// Whether the peer is of our AS.
@@ -115,7 +118,7 @@ impl Families {
 }
 
 impl Session {
-    /// The session `node` has with `peer`, if `peer` is one of its peers.
+    /// The session `node` has with `peer`, if `peer` is one of its peers and FRR hasn't it.
     #[must_use]
     pub fn of(peer: &Peer, node: &NodeName) -> Self {
         let local_asn = peer.local_asn.unwrap_or(peer.my_asn);
@@ -152,6 +155,7 @@ impl Session {
             graceful_restart: peer.graceful_restart,
             families: families(peer),
             wire: peer.wire,
+            held: None,
         }
     }
 }
@@ -211,6 +215,11 @@ impl fmt::Display for Session {
             Password::Awaited { secret } => {
                 write!(f, "; waits for its password in Secret {secret}")
             }
+        }?;
+        match &self.held {
+            None => Ok(()),
+            Some(Held::By(name)) => write!(f, "; held by FRR (FRRConfiguration {name})"),
+            Some(Held::Perhaps) => f.write_str("; perhaps held by FRR"),
         }
     }
 }

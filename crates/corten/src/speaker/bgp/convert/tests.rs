@@ -38,6 +38,7 @@ fn session() -> Session {
         graceful_restart: false,
         families: Families::V4,
         wire: PeerWire::default(),
+        held: None,
     }
 }
 

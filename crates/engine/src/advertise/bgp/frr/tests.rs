@@ -1,6 +1,6 @@
 //! The object as frr-k8s reads it.
 
-use super::{Passwords, name, render};
+use super::{Passwords, idle, name, render};
 use crate::advertise::bgp::{Attributes, BgpPeer, BgpTable, Route, Session};
 use crate::config::Bgp;
 use crate::config::community::Community;
@@ -192,6 +192,7 @@ fn routers_by_vrf_number_and_identifier_and_neighbors_by_place() {
     );
     let nothing = render(&"n".into(), &config, &BgpTable::default(), Passwords::Refer);
     assert!(nothing.is_idle());
+    assert_eq!(nothing, idle(&"n".into()));
 }
 
 #[test]
@@ -211,10 +212,11 @@ fn passwords_by_reference_in_clear_or_not_at_all() {
             Passwords::Refer,
             Some((None, Some(&by_name))),
         ),
+        (awaited(), Some("s"), Passwords::Refer, None),
         (
             awaited(),
             Some("s"),
-            Passwords::Refer,
+            Passwords::Unseen,
             Some((None, Some(&by_name))),
         ),
         (text(), Some("s"), Passwords::Clear, Some((Some("x"), None))),

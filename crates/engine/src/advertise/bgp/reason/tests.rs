@@ -148,3 +148,24 @@ fn what_lies_in_advertisements_nodes_and_peers() {
         ),
     ]);
 }
+
+#[test]
+fn what_lies_in_frr() {
+    check([
+        (
+            Reason::PeerHeldByFrr {
+                configuration: Some("c".into()),
+            },
+            "peerHeldByFrr",
+            "FRR holds the session with the peer on the node: FRRConfiguration c names it",
+        ),
+        (
+            Reason::PeerHeldByFrr {
+                configuration: None,
+            },
+            "peerHeldByFrr",
+            "FRR may hold the session with the peer on the node: FRRConfigurations aren't listed \
+             yet",
+        ),
+    ]);
+}
