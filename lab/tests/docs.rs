@@ -294,3 +294,67 @@ fn commands_and_flags_are_documented() {
         "add to docs/reference/cli.md"
     );
 }
+
+/// What `docs/reference/compatibility.md` begins with.
+const COMPATIBILITY: &str = "# Compatibility with MetalLB
+
+What MetalLB does, and how Corten compares: *same*, *more* (all of it and something beyond),
+*differs* (see [deviations](../deviations.md)) or *no*. Each row names the tests that show it. This
+page is made from `compatibility.tsv` beside it, and a test keeps the two equal and looks for every
+test named.
+
+What MetalLB's own end-to-end suite asks of assignment, layer 2 and ConfigurationState is asked of
+Corten in `lab/tests/kubernetes`, on a real API server with nodes as network namespaces. Specs that
+need pods that run, a Prometheus inside the cluster, or a network plugin with policies are not.
+";
+
+/// The page that says what the table says.
+fn compatibility(table: &str) -> String {
+    let mut page = COMPATIBILITY.to_owned();
+    for line in table.lines().skip(1) {
+        let cells: Vec<_> = line.split('\t').collect();
+        assert_eq!(cells.len(), 4, "{line:?}");
+        let (section, feature, compared, tests) = (cells[0], cells[1], cells[2], cells[3]);
+        if section == "#" {
+            page += &format!("\n## {feature}\n\n| what | compared | tests |\n|---|---|---|\n");
+            continue;
+        }
+        let tests: Vec<String> = tests
+            .split_whitespace()
+            .map(|test| format!("`{}`", test.rsplit(':').next().unwrap()))
+            .collect();
+        page += &format!("| {feature} | {compared} | {} |\n", tests.join(", "));
+    }
+    page
+}
+
+#[test]
+fn the_compatibility_page_is_its_table() {
+    let dir = root().join("docs/reference");
+    let table = fs::read_to_string(dir.join("compatibility.tsv")).unwrap();
+    for line in table.lines().skip(1) {
+        let cells: Vec<_> = line.split('\t').collect();
+        let known = ["same", "more", "differs", "no", ""];
+        assert!(known.contains(&cells[2]), "{line:?}");
+        let named = cells[3].split_whitespace();
+        assert_eq!(
+            named.clone().count() == 0,
+            matches!(cells[2], "no" | ""),
+            "{line:?}"
+        );
+        for test in named {
+            let (file, name) = test.split_once(':').unwrap();
+            let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+            assert!(text.contains(&format!("fn {name}(")), "no test {test}");
+        }
+    }
+    let (path, page) = (dir.join("compatibility.md"), compatibility(&table));
+    if std::env::var_os("CORTEN_WRITE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(&path).unwrap_or_default(),
+        page,
+        "renew it: CORTEN_WRITE_DOCS=1 cargo test -p corten-lab --test docs"
+    );
+}

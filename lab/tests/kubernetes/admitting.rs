@@ -115,6 +115,9 @@ fn bad_objects_are_refused() -> Result<()> {
     refused(client, &community("99999999:1"), "invalid community")?;
     client.apply(&community("1:1"))?;
     refused(client, &community("nonsense"), "invalid community")?;
+    let again = "communities: [{name: a, value: \"2:2\"}]";
+    let again = custom("Community", "d", again);
+    refused(client, &again, "duplicate definition of community")?;
     client.apply(&custom("BFDProfile", "fast", "receiveInterval: 300"))?;
     client.apply(&peer("192.0.2.4"))?;
     let kept = client.delete(Kind::BFDProfile, NAMESPACE, "fast");
