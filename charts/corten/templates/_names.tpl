@@ -108,3 +108,8 @@ subjects:
     namespace: {{ $root.Release.Namespace }}
   {{- end }}
 {{- end -}}
+
+{{- /* Whether the controller takes the Lease; one that only serves webhooks has no need to. */ -}}
+{{- define "corten.leaderElection" -}}
+{{- if and .Values.controller.leaderElection.enabled (ne .Values.controller.webhookMode "onlywebhook") }}yes{{ end -}}
+{{- end -}}

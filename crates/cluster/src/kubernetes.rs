@@ -11,6 +11,7 @@ pub mod frr;
 mod jobs;
 pub mod key;
 mod kinds;
+pub mod leader;
 pub mod members;
 pub mod preflight;
 mod record;

@@ -50,7 +50,7 @@ const STATUS_RETRY: Duration = Duration::from_secs(1);
 /// # Errors
 /// Whatever keeps a part from starting or going on.
 pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result<()> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let directory = Directory::open(Options {
         manifests: args.manifests.clone(),
         state: args.state.clone(),
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Role::Follower
         },
     })?;
-    let (questions, asked) = Questions::new();
+    let (questions, mut asked) = Questions::new();
     let socket = args
         .socket
         .clone()
@@ -102,7 +102,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
     let source = Source::Directory(Box::new(directory));
     let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link, speaking);
     let result = tokio::select! {
-        result = facts.run(signals, wire.line.observed.clone(), asked) => result,
+        result = facts.run(&mut signals, wire.line.observed.clone(), &mut asked) => result,
         never = control => match never {},
         never = metrics => match never {},
         () = look => Ok(()),
@@ -304,9 +304,9 @@ impl FactsSide {
 
     async fn run(
         &mut self,
-        mut signals: Signals,
+        signals: &mut Signals,
         mut observed: watch::Receiver<Observed>,
-        mut asked: mpsc::Receiver<Question>,
+        asked: &mut mpsc::Receiver<Question>,
     ) -> anyhow::Result<()> {
         let notifier = Notifier::from_environment()?;
         let mut alive = AliveTimer::new(notifier.watchdog());

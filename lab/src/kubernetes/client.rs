@@ -59,6 +59,7 @@ kinds! {
     Deployment, "apps", "v1", "deployments", true;
     DaemonSet, "apps", "v1", "daemonsets", true;
     EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", true;
+    Lease, "coordination.k8s.io", "v1", "leases", true;
     ClusterRole, "rbac.authorization.k8s.io", "v1", "clusterroles", false;
     ClusterRoleBinding, "rbac.authorization.k8s.io", "v1", "clusterrolebindings", false;
     Role, "rbac.authorization.k8s.io", "v1", "roles", true;

@@ -117,7 +117,7 @@ fn every_flag_is_known() -> Result<()> {
          cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}\n\
          prometheus: {metricsPort: 0}\n\
          controller: {webhookMode: onlywebhook, logLevel: none}\n\
-         speaker: {ignoreExcludeLB: true, logLevel: all, secretName: other, \
+         speaker: {ignoreExcludeLB: true, logLevel: all, secretName: other, ownership: sticky, \
          memberlist: {mlBindPort: 7947, mlBindAddrOverride: \"127.0.0.2\"}}\n\
          frrk8s: {enabled: true}",
         "controller: {webhookMode: disabled}\n\

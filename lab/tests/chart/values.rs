@@ -174,6 +174,8 @@ fn refused(values: &str, cause: &str) -> Result<()> {
 fn wrong_values_are_refused() -> Result<()> {
     for (values, cause) in [
         ("controller: {logLevel: loud}", "logLevel"),
+        ("controller: {replicas: -1}", "replicas"),
+        ("speaker: {ownership: mine}", "ownership"),
         ("controller: {webhookMode: maybe}", "webhookMode"),
         ("speaker: {bgpDebounceTimeout: 0}", "bgpDebounceTimeout"),
         ("speaker: {memberlist: {mlBindPort: 70000}}", "mlBindPort"),
@@ -242,6 +244,10 @@ fn contradictions_are_refused() -> Result<()> {
         ),
         ("frrk8s: {external: true}", "frrk8s.namespace"),
         ("frrk8s: {takeOver: true}", "frrk8s.external"),
+        (
+            "controller: {replicas: 2, leaderElection: {enabled: false}}",
+            "needs controller.leaderElection.enabled",
+        ),
         (
             "tls: {cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}",
             "tls.cipherSuites needs tls.minVersion=VersionTLS12",

@@ -9,6 +9,7 @@ mod defining;
 mod enduring;
 mod frring;
 mod installing;
+mod leading;
 mod objects;
 mod permitting;
 mod routing;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             checklist::layer2::TRIALS,
             checklist::state::TRIALS,
             defining::TRIALS,
+            leading::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,
             assigning::TRIALS,

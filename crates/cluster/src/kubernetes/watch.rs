@@ -113,9 +113,12 @@ fn is_lost(error: &watcher::Error) -> bool {
 /// How long to wait after so many failures: doubled each time, and anything from half of that up.
 pub(super) fn pause(failures: u32) -> Duration {
     let doubled = SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled
-        .min(LONGEST)
-        .mul_f64(rand::rng().random_range(0.5..1.0))
+    within(doubled.min(LONGEST))
+}
+
+/// Anything from half of it up, so that processes differ.
+pub(super) fn within(longest: Duration) -> Duration {
+    longest.mul_f64(rand::rng().random_range(0.5..1.0))
 }
 
 #[cfg(test)]

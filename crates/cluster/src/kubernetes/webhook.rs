@@ -13,13 +13,14 @@ use super::wire::Wire;
 use super::{CallError, call, gone_is_done, kinds};
 use crate::directory::read::kinds as types;
 use crate::http::{self, Request, Response};
-use crate::tls::{Shown, TlsOptions};
+use crate::tls::{Files, Shown, TlsOptions};
 use base64::Engine as _;
 use certificate::{Certificate, CertificateError};
 use corten_engine::config::backend::Backend;
 use corten_engine::event::Object;
 use corten_engine::rejection::{Kind, ObjectRef};
 use futures_util::StreamExt as _;
+use futures_util::future::Either;
 use futures_util::stream::{BoxStream, SelectAll};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -29,6 +30,7 @@ use review::{AdmissionReview, ConversionReview, Verdict, beside};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -53,12 +55,22 @@ pub struct WebhookOptions {
     pub namespace: String,
     /// Service in front of this process; the certificate is for its name.
     pub service: String,
-    /// Secret the certificate is kept in.
-    pub secret: String,
+    /// Where the certificate is.
+    pub certificate: Certificates,
     /// What MetalLB would be run as: what it would refuse is warned of.
     pub backend: Backend,
     /// TLS as it is spoken.
     pub tls: TlsOptions,
+}
+
+/// Where the webhooks' certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// In this Secret, where it is made and kept good.
+    Secret(String),
+    /// In `tls.crt` and `tls.key` of this directory. Somebody else keeps it good, and tells the API
+    /// server of its authority.
+    Files(PathBuf),
 }
 
 /// Serves the webhooks and keeps their certificate for as long as it is polled.
@@ -69,20 +81,29 @@ pub fn serve(
     client: &Client,
     options: WebhookOptions,
 ) -> Result<impl Future<Output = Infallible> + use<>, http::ListenError> {
-    let shown = Arc::new(Shown::default());
-    let config = options.tls.server(Arc::clone(&shown));
-    let config = config.map_err(|source| http::ListenError::Tls {
+    let failed = |source| http::ListenError::Tls {
         at: options.address.to_string(),
         source,
-    })?;
+    };
+    let (shown, keeping) = match &options.certificate {
+        Certificates::Secret(secret) => {
+            let shown = Arc::new(Shown::default());
+            let keeper = Keeper::new(client, &options, secret, Arc::clone(&shown));
+            (shown, Either::Left(keeper.run()))
+        }
+        Certificates::Files(directory) => {
+            let files = Files::open(directory).map_err(failed)?;
+            (files.shown(), Either::Right(files.keep()))
+        }
+    };
+    let config = options.tls.server(shown).map_err(failed)?;
     let listener = http::Listener::tls(options.address, config, MAX_REVIEW)?;
-    let keeper = Keeper::new(client, &options, shown);
     let asked = Arc::new((client.clone(), options));
     let answering = http::serve(listener, move |request| answer(Arc::clone(&asked), request));
     Ok(async move {
         tokio::select! {
             never = answering => never,
-            never = keeper.run() => never,
+            never = keeping => never,
         }
     })
 }
@@ -173,12 +194,9 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(client: &Client, options: &WebhookOptions, shown: Arc<Shown>) -> Self {
+    fn new(client: &Client, options: &WebhookOptions, secret: &str, shown: Arc<Shown>) -> Self {
         let WebhookOptions {
-            namespace,
-            service,
-            secret,
-            ..
+            namespace, service, ..
         } = options;
         let own = Api::namespaced_with(client.clone(), namespace, &kinds::resource(Kind::Secret));
         let configuration = Api::all_with(client.clone(), &configuration_resource());
@@ -191,7 +209,7 @@ impl Keeper {
         Self {
             client: client.clone(),
             namespace: namespace.clone(),
-            secret: secret.clone(),
+            secret: secret.to_owned(),
             name: format!("{service}.{namespace}.svc"),
             shown,
             current: None,

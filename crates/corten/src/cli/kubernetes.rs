@@ -11,6 +11,7 @@ use corten_engine::config::backend::Backend;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// File a pod finds its namespace in.
 const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -49,6 +50,32 @@ pub(crate) struct ControllerArgs {
     /// Secret the webhooks' certificate is kept in.
     #[arg(long, value_name = "NAME", default_value = "metallb-webhook-cert")]
     pub(crate) webhook_secret: String,
+    /// Take the certificate of the webhooks from --cert-dir, taken up anew when it changes, and leave
+    /// it to others to tell the API server of its authority.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) disable_cert_rotation: bool,
+    /// Directory with tls.crt and tls.key for the webhooks; counts with --disable-cert-rotation only,
+    /// since else the certificate is read from its Secret.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/tmp/k8s-webhook-server/serving-certs"
+    )]
+    pub(crate) cert_dir: PathBuf,
+    /// No effect: webhooks are asked over HTTP/1.1.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) webhook_http2: bool,
+    /// Give addresses only while holding the Lease corten-controller, for more than one replica.
+    #[arg(long, env = "CORTEN_LEADER_ELECT", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) leader_elect: bool,
+    /// How long the Lease lasts: as long as another waits for one that is gone.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "15s",
+        value_parser = lease_duration
+    )]
+    pub(crate) leader_elect_lease_duration: Duration,
     /// What MetalLB would be run as (native, frr, frr-k8s): what it would refuse is warned of.
     #[arg(
         long,
@@ -57,6 +84,32 @@ pub(crate) struct ControllerArgs {
         default_value = "native"
     )]
     pub(crate) bgp_type: Backend,
+}
+
+impl ControllerArgs {
+    /// Flags that are given and have no effect.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let http2 = self.webhook_http2.then_some("--webhook-http2");
+        self.common.without_effect().chain(http2)
+    }
+}
+
+impl SpeakerArgs {
+    /// Flags that are given and have no effect.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let debounce = self.bgp_debounce_timeout.is_some();
+        let debounce = debounce.then_some("--bgp-debounce-timeout");
+        self.common.without_effect().chain(debounce)
+    }
+}
+
+/// How long a Lease may last: whole seconds, and some of them.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = super::membership::duration(text)?;
+    if duration.subsec_nanos() != 0 || !(3..=3600).contains(&duration.as_secs()) {
+        return Err(format!("{text} isn't 3 to 3600 whole seconds"));
+    }
+    Ok(duration)
 }
 
 /// What is done about webhooks.
@@ -117,6 +170,9 @@ pub(crate) struct SpeakerArgs {
     pub(crate) gratuitous_rate: NonZeroU32,
     #[command(flatten)]
     pub(crate) members: MemberArgs,
+    /// No effect: there is no FRR to spare reloads, in milliseconds.
+    #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", value_name = "MS")]
+    pub(crate) bgp_debounce_timeout: Option<NonZeroU32>,
     /// What MetalLB would be run as (native, frr, frr-k8s): with frr-k8s an FRR on this node holds
     /// the sessions, as the FRRConfiguration says that is written for it.
     #[arg(
@@ -262,6 +318,9 @@ pub(crate) struct CommonArgs {
     pub(crate) metrics_http: Listen,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+    /// No effect: there is no profile of Go's to be had.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "")]
+    pub(crate) pprof_bind_address: String,
     /// Port of /healthz and /readyz; 0 serves none.
     #[arg(long, value_name = "PORT", default_value = "17472")]
     pub(crate) health_probe_port: u16,
@@ -309,6 +368,11 @@ impl TlsArgs {
 }
 
 impl CommonArgs {
+    fn without_effect(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let pprof = !self.pprof_bind_address.is_empty();
+        pprof.then_some("--pprof-bind-address").into_iter()
+    }
+
     /// The namespace of the metallb.io objects.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ fn bind(text: &str) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(ip, host.port))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration: GoDuration = text.parse().map_err(|e| format!("{e}"))?;
     duration
         .to_std()

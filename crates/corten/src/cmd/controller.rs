@@ -7,6 +7,9 @@ use std::process::ExitCode;
 /// Runs until told to leave.
 pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
     let _lines = logs::start(args.common.log_level, args.common.log_format)?;
+    for flag in args.without_effect() {
+        tracing::warn!(flag, "this flag has no effect");
+    }
     let namespace = args.common.namespace()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -16,6 +16,9 @@ pub(crate) fn run(args: SpeakerArgs) -> anyhow::Result<ExitCode> {
         args.node_name
     );
     args.check()?;
+    for flag in args.without_effect() {
+        tracing::warn!(flag, "this flag has no effect");
+    }
     let namespace = args.common.namespace()?;
     let exclusions = if args.exclude_interfaces.exists() {
         Exclusions::load(Some(&args.exclude_interfaces))?

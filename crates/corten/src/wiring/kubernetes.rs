@@ -1,26 +1,24 @@
 //! Controller and speaker on the Kubernetes API: the same loop as on a directory.
 
+mod leading;
 mod members;
 mod serving;
 
 use super::bgp::Bgp;
-use super::membership::Link;
-use super::{FactsSide, Line, Signals, Wire, seed};
-use crate::cli::kubernetes::{CommonArgs, ControllerArgs, SpeakerArgs, WebhookMode};
+use super::{FactsSide, Signals, Wire, seed};
+use crate::cli::kubernetes::{ControllerArgs, SpeakerArgs, WebhookMode};
 use crate::core::{Core, CoreOptions, Duty};
-use crate::questions::Question;
 use crate::source::Source;
 use crate::speaker::bgp::Beside;
 use crate::speaker::exclusions::Exclusions;
 use crate::speaker::l2::{self, Orders};
 use anyhow::Context as _;
-use corten_cluster::http::{Health, everywhere};
+use corten_cluster::http::everywhere;
 use corten_cluster::kubernetes::frr::Part;
-use corten_cluster::kubernetes::webhook::{self, WebhookOptions};
-use corten_cluster::kubernetes::{
-    self, CONTROLLER_KINDS, Component, Kubernetes, Options, SPEAKER_KINDS, key, standby,
-};
-use corten_cluster::metrics;
+use corten_cluster::kubernetes::leader::Leader;
+use corten_cluster::kubernetes::standby::{self, Rivals};
+use corten_cluster::kubernetes::webhook::{self, Certificates, WebhookOptions};
+use corten_cluster::kubernetes::{self, Component, Kubernetes, Options, SPEAKER_KINDS, key};
 use corten_cluster::tls::TlsOptions;
 use corten_engine::config::backend::Backend;
 use corten_engine::config::frr::Frr;
@@ -29,10 +27,10 @@ use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use corten_engine::rejection::Kind;
 use futures_util::future::Either;
+use leading::{Waited, Work, stand_by};
 use serving::serve;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// Where webhooks are served (`spec/metallb.md` §7.1).
 const WEBHOOK_PORT: u16 = 9443;
@@ -60,22 +58,32 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
     };
     tracing::info!(namespace, "started");
     let working = async {
+        let own = &args.common.pod_name;
+        let leader = args.leader_elect.then(|| {
+            let lease = args.leader_elect_lease_duration;
+            Leader::new(&client, &namespace, identity(own), lease)
+        });
+        let rivals = match leader {
+            Some(_) => Rivals::WithoutLease,
+            None => Rivals::All,
+        };
         let alone = match args.webhook_mode {
             WebhookMode::OnlyWebhook => Either::Left(std::future::pending()),
             WebhookMode::Enabled | WebhookMode::Disabled => {
-                let pod = &args.common.pod_name;
-                Either::Right(standby::alone(client.clone(), &namespace, pod))
+                Either::Right(standby::alone(client.clone(), &namespace, own, rivals))
             }
         };
-        tokio::select! {
-            () = alone => {}
-            never = stand_by(&mut asked) => match never {},
-            signal = Signals::leave(&mut signals.terminate, &mut signals.interrupt) => {
-                tracing::info!(signal, "leaving");
-                return Ok(());
-            }
+        if let Waited::Signalled = stand_by(alone, &mut signals, &mut asked).await {
+            return Ok(());
         }
-        allocate(&client, args.common, namespace, signals, asked).await
+        let work = Work {
+            args: &args.common,
+            namespace: &namespace,
+        };
+        match leader {
+            None => work.allocate(&client, &mut signals, &mut asked).await,
+            Some(leader) => work.lead(leader, &mut signals, &mut asked).await,
+        }
     };
     tokio::select! {
         result = working => result,
@@ -84,63 +92,13 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
     }
 }
 
-/// Answers as one that does nothing but wait: ready, since who replaces another has to be before
-/// that one is stopped.
-async fn stand_by(asked: &mut mpsc::Receiver<Question>) -> Infallible {
-    while let Some(question) = asked.recv().await {
-        match question {
-            Question::Health(reply) => drop(reply.send(Health::Ready)),
-            Question::Metrics(reply) => {
-                let page = metrics::Snapshot {
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
-                    process: metrics::process::Process::now(),
-                    ..metrics::Snapshot::default()
-                };
-                drop(reply.send(page.to_text()));
-            }
-            // Whoever asks is told that there is nobody to answer.
-            Question::Status(_)
-            | Question::Explain(..)
-            | Question::BgpPeers(_)
-            | Question::BgpRoutes(_)
-            | Question::BgpMessages(_) => {}
-        }
+/// What tells this process from others that want the Lease: no two run in one pod.
+fn identity(pod: &str) -> String {
+    if pod.is_empty() {
+        format!("corten-{:016x}", seed())
+    } else {
+        pod.to_owned()
     }
-    std::future::pending().await
-}
-
-/// Gives Services their addresses until a signal.
-async fn allocate(
-    client: &kubernetes::Client,
-    args: CommonArgs,
-    namespace: String,
-    signals: Signals,
-    asked: mpsc::Receiver<Question>,
-) -> anyhow::Result<()> {
-    let source = Kubernetes::open(
-        client,
-        Options {
-            namespace,
-            kinds: CONTROLLER_KINDS.to_vec(),
-            component: Component::Controller,
-            pod: args.pod_name,
-            frr: None,
-        },
-    );
-    let link = Link::Off;
-    let core = Core::new(CoreOptions {
-        origin: Origin::Kubernetes,
-        duty: Duty::Allocate,
-        node: NodeName(String::new()),
-        lb_class: args.lb_class,
-        ignore_exclude_lb: false,
-        membership: link.first(),
-        bgp: Bgp::Off.driver(),
-    });
-    let (line, _unobserved) = Line::unused();
-    let source = Source::Kubernetes(Box::new(source));
-    let mut facts = FactsSide::new(core, source, &line, false, link, Bgp::Off);
-    facts.run(signals, line.observed.clone(), asked).await
 }
 
 fn webhook_options(args: &ControllerArgs, namespace: &str, tls: TlsOptions) -> WebhookOptions {
@@ -148,7 +106,11 @@ fn webhook_options(args: &ControllerArgs, namespace: &str, tls: TlsOptions) -> W
         address: everywhere(WEBHOOK_PORT),
         namespace: namespace.to_owned(),
         service: args.cert_service_name.clone(),
-        secret: args.webhook_secret.clone(),
+        certificate: if args.disable_cert_rotation {
+            Certificates::Files(args.cert_dir.clone())
+        } else {
+            Certificates::Secret(args.webhook_secret.clone())
+        },
         backend: args.bgp_type,
         tls,
     }
@@ -163,12 +125,12 @@ pub(crate) async fn speaker(
     namespace: String,
     exclusions: Exclusions,
 ) -> anyhow::Result<()> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let tls = args.common.tls.options().context("TLS")?;
     let client = kubernetes::connect().await?;
     // The speaker's ports are the host's, and the probes come from it (§7.2).
     let probed = SocketAddr::from((Ipv4Addr::LOCALHOST, args.common.health_probe_port));
-    let (asked, served) = serve(&client, &args.common, &tls, probed)?;
+    let (mut asked, served) = serve(&client, &args.common, &tls, probed)?;
     let (frr, passwords) = (args.frr(&namespace), args.passwords(&namespace));
     let node = NodeName(args.node_name);
     let (orders, orders_rx) = watch::channel(Orders::default());
@@ -223,7 +185,7 @@ pub(crate) async fn speaker(
     let source = Source::Kubernetes(Box::new(source));
     let mut facts = FactsSide::new(core, source, &wire.line, false, link, speaking);
     let result = tokio::select! {
-        result = facts.run(signals, wire.line.observed.clone(), asked) => result,
+        result = facts.run(&mut signals, wire.line.observed.clone(), &mut asked) => result,
         never = served => match never {},
         () = look => Ok(()),
         ended = wire_ended => ended.context("the wire thread vanished")?,

@@ -549,6 +549,9 @@ pub(crate) const VALUES: &[Row] = &[
     ("speaker.frr.image.tag", "''", "v9", Nothing),
     ("frrk8s.enabled", "false", "true", Warnings("")),
     // Values of our own.
+    ("controller.replicas", "1", "2", ALWAYS),
+    ("controller.leaderElection.enabled", "true", "false", ALWAYS),
+    ("speaker.ownership", "metallb", "sticky", ALWAYS),
     (
         "frrk8s.takeOver",
         "false",
