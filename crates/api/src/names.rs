@@ -60,6 +60,10 @@ pub const BGP_ROLE: &str = "corten.io/bgp-role";
 /// BGPPeer annotation: differentiated services code point of what is sent, 0 to 63; read by
 /// [`crate::annotation::PeerWire`].
 pub const BGP_DSCP: &str = "corten.io/bgp-dscp";
+/// BGPPeer annotation: how long routes are marked with GRACEFUL_SHUTDOWN (RFC 8326) before they are
+/// withdrawn when the node leaves load balancing, a Go duration such as `30s`; `0s` marks nothing.
+/// Read by [`crate::annotation::PeerWire`].
+pub const BGP_GRACEFUL_SHUTDOWN: &str = "corten.io/bgp-graceful-shutdown";
 /// BGPPeer annotation written by the conversion to v1beta1: what that version has no field for,
 /// so that converting back loses nothing.
 pub const BGP_PEER_REMAINDER: &str = "corten.io/bgppeer-v1beta2";

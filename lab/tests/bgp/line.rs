@@ -154,6 +154,16 @@ impl Frr {
         .with_context(|| last)
     }
 
+    /// Waits until the answer to a command has a word in it.
+    pub(crate) fn wait_said(&self, command: &str, word: &str) -> Result<String> {
+        let mut last = String::new();
+        wait_until(word, DEADLINE, || {
+            last = self.says(command)?;
+            Ok(last.contains(word).then(|| last.clone()))
+        })
+        .with_context(|| last)
+    }
+
     pub(crate) fn neighbour(&self) -> Result<Value> {
         let said = self.says("show bgp neighbors 192.0.2.1 json")?;
         let mut all: Value = serde_json::from_str(&said)?;

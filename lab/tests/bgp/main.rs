@@ -3,6 +3,7 @@
 //! FRR's daemons give up root for the user `frr`, so they need real root, not a user namespace's.
 
 mod asking;
+mod leaving;
 mod line;
 mod meeting;
 mod watching;
@@ -35,6 +36,14 @@ const TRIALS: &[Trial] = &[
     (
         "what_is_announced_is_shown",
         asking::what_is_announced_is_shown,
+    ),
+    (
+        "frr_is_told_before_a_node_leaves",
+        leaving::frr_is_told_before_a_node_leaves,
+    ),
+    (
+        "frr_keeps_routes_over_a_restart",
+        leaving::frr_keeps_routes_over_a_restart,
     ),
     ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
     ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),

@@ -1,9 +1,10 @@
 //! What the annotations of a BGPPeer ask of its session on the wire.
 
 use super::{AnnotationError, Cause};
-use crate::names;
+use crate::{duration, names};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// What MetalLB's objects have no field for; absent is as FRR has it unless told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -15,6 +16,9 @@ pub struct PeerWire {
     pub role: Option<PeerRole>,
     /// Differentiated services code point of what is sent; [`names::BGP_DSCP`]. Absent means CS6.
     pub dscp: Option<u8>,
+    /// How long routes are marked before they are withdrawn when the node leaves;
+    /// [`names::BGP_GRACEFUL_SHUTDOWN`]. Absent means 5 s.
+    pub graceful_shutdown: Option<Duration>,
 }
 
 /// Our role, and whether the peer has to say its own.
@@ -53,18 +57,22 @@ impl PeerWire {
         };
         let role = annotations.get(names::BGP_ROLE);
         let role = role.map(|text| role_of(text)).transpose();
+        let shutdown = annotations.get(names::BGP_GRACEFUL_SHUTDOWN);
+        let shutdown = shutdown.map(|text| shutdown_of(text)).transpose();
         match (
             number(names::BGP_TTL_SECURITY, 1..=254),
             role,
             number(names::BGP_DSCP, 0..=63),
+            shutdown,
         ) {
-            (Ok(ttl_security), Ok(role), Ok(dscp)) => Ok(Self {
+            (Ok(ttl_security), Ok(role), Ok(dscp), Ok(graceful_shutdown)) => Ok(Self {
                 ttl_security,
                 role,
                 dscp,
+                graceful_shutdown,
             }),
-            (ttl_security, role, dscp) => {
-                let errors = [ttl_security.err(), role.err(), dscp.err()];
+            (ttl_security, role, dscp, shutdown) => {
+                let errors = [ttl_security.err(), role.err(), dscp.err(), shutdown.err()];
                 Err(errors.into_iter().flatten().collect())
             }
         }
@@ -84,6 +92,13 @@ fn number(
             low: *range.start(),
             high: *range.end(),
         },
+    })
+}
+
+fn shutdown_of(text: &str) -> Result<Duration, AnnotationError> {
+    duration::parse_length(text).map_err(|cause| AnnotationError {
+        name: names::BGP_GRACEFUL_SHUTDOWN,
+        cause: cause.into(),
     })
 }
 

@@ -133,6 +133,8 @@ struct Driver {
     bfd: Option<Bfd>,
     /// The ways of peers that ask for BFD.
     ways: BTreeMap<Arc<str>, Way>,
+    /// Whether peers were told that the node leaves load balancing.
+    retired: bool,
     /// When leaving ends at the latest, once it began.
     leaving: Option<Instant>,
 }
@@ -152,6 +154,7 @@ impl Driver {
             beside,
             bfd: None,
             ways: BTreeMap::new(),
+            retired: false,
             leaving: None,
         }
     }

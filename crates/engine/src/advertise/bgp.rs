@@ -152,6 +152,9 @@ pub struct BgpTable {
     /// The peers of this node, by name. One that leaves the table is to be closed; one whose
     /// session differs is to be closed and opened anew; routes never touch a session.
     pub peers: BTreeMap<String, BgpPeer>,
+    /// Whether the node leaves load balancing: peers are to be told so before their routes go, and
+    /// sessions end then.
+    pub leaving: bool,
 }
 
 /// One peer of this node. Peers that are told the same share the maps.

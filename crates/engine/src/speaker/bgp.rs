@@ -11,6 +11,7 @@ use crate::event::{EventRecord, Severity};
 use crate::facts::{Changes, Facts};
 use crate::flat::FlatSet;
 use crate::names::ServiceKey;
+use corten_api::names::EXCLUDE_FROM_LB;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -27,6 +28,8 @@ pub(super) struct Side {
     /// The peers of this node.
     peers: BTreeMap<String, (Arc<Session>, Audience)>,
     told: BTreeMap<Audience, Told>,
+    /// Whether the node carries the exclude label.
+    leaving: bool,
     /// Whether the table changed since it was last taken.
     changed: bool,
 }
@@ -78,6 +81,9 @@ impl Side {
             let keys = facts.services.keys().chain(self.states.keys());
             let keys = keys.cloned().collect();
             let touched = self.decide_all(facts, options, &keys, events);
+            let leaving = excludes(facts, options);
+            self.changed |= leaving != self.leaving;
+            self.leaving = leaving;
             if self.meet(facts, options) {
                 self.settle_all();
             } else {
@@ -108,6 +114,7 @@ impl Side {
         });
         BgpTable {
             peers: peers.collect(),
+            leaving: self.leaving,
         }
     }
 
@@ -293,6 +300,13 @@ impl Audience {
             Err(reason) => (None, Some(reason)),
         }
     }
+}
+
+/// Whether this node is taken out of load balancing.
+fn excludes(facts: &Facts, options: &SpeakerOptions) -> bool {
+    let node = facts.nodes.get(&options.node);
+    let labelled = node.is_some_and(|node| node.labels.contains_key(EXCLUDE_FROM_LB));
+    labelled && !options.ignore_exclude_lb
 }
 
 /// Puts a value into a shared map; whether that changed it.

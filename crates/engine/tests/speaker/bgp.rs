@@ -832,10 +832,10 @@ fn a_peer_that_frr_holds_is_told_nothing() {
         let peer = &station.speaker.bgp_table().peers["tor"];
         assert_eq!(peer.routes.is_empty(), wanted.is_some(), "{frr:?}");
         assert_eq!(peer.session.held.is_some(), wanted.is_some(), "{frr:?}");
-        let why = peer.withheld.values().next().map(ToString::to_string);
-        assert_eq!(why.as_deref(), wanted, "{frr:?}");
-        let verdict = station.speaker.bgp_decision(&facts, &key("web"));
-        let verdict = verdict.verdict(&"node-a".into());
+        let decision = station.speaker.bgp_decision(&facts, &key("web"));
+        let why = decision.told(&"node-a".into()).remove(0).outcome.err();
+        assert_eq!(why.map(|r| r.to_string()).as_deref(), wanted, "{frr:?}");
+        let verdict = decision.verdict(&"node-a".into());
         let said = matches!(&verdict, Verdict::Withhold(Reason::PeerHeldByFrr { .. }));
         assert_eq!(said, wanted.is_some(), "{verdict}");
         let told = station.speaker.bgp_peers(&key("web"));
@@ -856,6 +856,9 @@ fn the_exclude_label_can_be_ignored() {
     });
     speaker.handle(&facts, Input::Membership(OFF));
     assert_eq!(speaker.announced().count(), 1);
+    assert!(!speaker.bgp_table().leaving);
+    let station = Station::on("node-a", &facts, &OFF);
+    assert!(station.speaker.bgp_table().leaving);
 }
 
 #[test]

@@ -89,6 +89,13 @@ impl Speaker {
         }
     }
 
+    /// Every peer starts that stopped, and stays that was leaving.
+    pub fn handle_start(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            peer.handle_start(now);
+        }
+    }
+
     /// Every peer stops.
     pub fn handle_stop(&mut self, how: &Stop, now: Instant) {
         for peer in self.peers.values_mut() {

@@ -43,10 +43,12 @@ fn values() {
         &[
             ("corten.io/bgp-ttl-security", "254"),
             ("corten.io/bgp-dscp", "0"),
+            ("corten.io/bgp-graceful-shutdown", "1m30s"),
         ],
         Ok(PeerWire {
             ttl_security: Some(254),
             dscp: Some(0),
+            graceful_shutdown: Some(Duration::from_secs(90)),
             ..none
         }),
     );

@@ -17,10 +17,15 @@ use std::time::Duration;
 /// How long a peer with graceful restart keeps our routes without us, as FRR has it.
 const RESTART_TIME: Duration = Duration::from_secs(120);
 
+/// How long routes are marked before they are withdrawn, unless the peer says otherwise.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Every peer of this node, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) peers: BTreeMap<Arc<str>, Peer>,
+    /// Whether the node leaves load balancing.
+    pub(crate) leaving: bool,
 }
 
 /// One peer.
@@ -51,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) options: wire::PeerOptions,
     /// How the way to the peer is watched.
     pub(crate) watch: Watch,
+    /// How long routes are marked before they go when the node leaves.
+    pub(crate) farewell: Duration,
 }
 
 /// How the way to a peer is watched.
@@ -103,6 +110,7 @@ pub(crate) fn table(table: &BgpTable) -> Table {
     });
     Table {
         peers: peers.collect(),
+        leaving: table.leaving,
     }
 }
 
@@ -160,6 +168,7 @@ fn plan(session: &decision::Session) -> Plan {
             },
             options: options(session),
             watch: watch(session),
+            farewell: session.wire.graceful_shutdown.unwrap_or(FAREWELL),
         })),
         Err(why) => Plan::Wait(why),
     }

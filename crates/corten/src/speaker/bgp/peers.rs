@@ -1,6 +1,6 @@
 //! From the newest table to the peers the machine is to have.
 
-use super::convert::{Identifier, Plan, Session};
+use super::convert::{Identifier, Plan, Session, Table};
 use super::{Beside, Driver, local};
 use corten_host::tcp::{Options, established, source_of};
 use corten_wire::bgp as wire;
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Between looks for the way to a peer to which there is none.
 const LOOK: Duration = Duration::from_secs(1);
+/// What is said of a node with the exclude label.
+pub(super) const LEAVES: &str = "this node leaves load balancing";
 /// Where BGP is listened for.
 const PORT: u16 = 179;
 
@@ -28,6 +30,10 @@ impl Driver {
             return;
         };
         let now = Instant::now();
+        if table.leaving {
+            self.retire(&table, now);
+            return;
+        }
         let (mut wanted, mut targets) = (BTreeMap::new(), BTreeMap::new());
         (self.look, self.waiting) = (None, BTreeMap::new());
         for (name, peer) in &table.peers {
@@ -54,6 +60,9 @@ impl Driver {
         self.targets = targets;
         self.said.retain(|name, _| wanted.contains_key(name));
         self.machine.handle_peers(&wanted, now);
+        if std::mem::take(&mut self.retired) {
+            self.machine.handle_start(now);
+        }
         for name in moved {
             if let Some(peer) = self.machine.peer_mut(&name) {
                 peer.handle_reset("the settings of the connection changed", now);
@@ -62,6 +71,27 @@ impl Driver {
         let routes = table.peers.iter();
         let routes = routes.map(|(name, peer)| (Arc::clone(name), Arc::clone(&peer.routes)));
         self.machine.handle_tables(&routes.collect(), now);
+    }
+
+    /// The node leaves load balancing: peers are told first, then their routes go, then the
+    /// sessions end (RFC 8326 §4), also where graceful restart would keep the routes.
+    // DEVIATION: MetalLB withdraws the routes at once and keeps the sessions.
+    fn retire(&mut self, table: &Table, now: Instant) {
+        self.retired = true;
+        (self.look, self.waiting) = (None, BTreeMap::new());
+        let peers = self.machine.peers();
+        let stay = peers.filter(|(name, _)| table.peers.contains_key(*name));
+        let stay = stay.map(|(name, peer)| (Arc::clone(name), peer.options().clone()));
+        self.machine.handle_peers(&stay.collect(), now);
+        for (name, peer) in &table.peers {
+            let Plan::Speak(session) = &peer.plan else {
+                continue;
+            };
+            match self.machine.peer_mut(name) {
+                Some(peer) => peer.handle_leave(LEAVES, session.farewell, now),
+                None => drop(self.waiting.insert(Arc::clone(name), LEAVES.to_owned())),
+            }
+        }
     }
 
     /// What the machine is to know of a session.

@@ -1,5 +1,6 @@
 //! What people see of the sessions.
 
+use super::peers::LEAVES;
 use super::{Driver, Standings};
 use crate::report::{self, BgpMessage, BgpMessages, BgpPeer, BgpSession, Standing};
 use crate::speaker::bfd::{Seen, Way};
@@ -43,6 +44,9 @@ impl Driver {
             let target = self.targets.get(name)?;
             let vrf = target.device.clone();
             let mut seen = spoken(name, &target.remote.to_string(), vrf, peer, now);
+            if self.retired {
+                seen.error = Some(LEAVES.to_owned());
+            }
             seen.bfd = self.ways.get(name).map(|way| bfd(way, watched.get(way)));
             Some(seen)
         });

@@ -49,7 +49,14 @@ fn plan(session: Session) -> Plan {
         withheld: Arc::default(),
     };
     let peers = BTreeMap::from([("tor".to_owned(), peer)]);
-    table(&BgpTable { peers }).peers.remove("tor").unwrap().plan
+    table(&BgpTable {
+        peers,
+        leaving: false,
+    })
+    .peers
+    .remove("tor")
+    .unwrap()
+    .plan
 }
 
 fn spoken(session: Session) -> super::Session {
@@ -152,7 +159,9 @@ fn routes_are_shared_as_they_are_in_the_engine() {
     let peers = ["a", "b"].map(|name| (name.to_owned(), peer.clone()));
     let table = table(&BgpTable {
         peers: BTreeMap::from(peers),
+        leaving: true,
     });
+    assert!(table.leaving);
     let [a, b] = ["a", "b"].map(|name| Arc::clone(&table.peers[name].routes));
     assert!(Arc::ptr_eq(&a, &b));
     let plain = wire::Path::default();
@@ -226,6 +235,7 @@ fn annotations_are_carried_over() {
                 ttl_security: Some(2),
                 role: role(strict),
                 dscp: Some(8),
+                graceful_shutdown: Some(Duration::from_secs(7)),
             },
             ..session()
         })
@@ -233,6 +243,8 @@ fn annotations_are_carried_over() {
     let external = tuned(Kind::External, false);
     assert_eq!(external.target.hops, tcp::Hops::within(2));
     assert_eq!(external.target.dscp, 8);
+    assert_eq!(external.farewell, Duration::from_secs(7));
+    assert_eq!(spoken(session()).farewell, Duration::from_secs(5));
     let customer = wire::Role::Customer;
     assert_eq!(external.options.role, wire::RoleOption::Is(customer));
     let strict = tuned(Kind::External, true);

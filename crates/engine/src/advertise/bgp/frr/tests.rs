@@ -41,6 +41,7 @@ fn world(objects: &[String], routes: &[(&str, u32, &[Community])]) -> (Bgp, BgpT
     });
     let table = BgpTable {
         peers: peers.collect(),
+        leaving: false,
     };
     (facts.config.bgp.clone(), table)
 }
