@@ -5,15 +5,30 @@ CARGO ?= cargo
 MUSL = $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl | sed 's/^/--target /')
 DENY := .cache/tools/bin/cargo-deny
 
-.PHONY: demo test bench soak fuzz image lint deny clean help
+# What runs in the pods of the full cluster: the static binary, without the long link.
+STATIC := x86_64-unknown-linux-musl
+
+.PHONY: demo test e2e cluster static bench soak fuzz image lint deny clean help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-test: lint ## every check and every test
+test: lint ## every check and every test but those of the full cluster
 	@lab/setup.sh net routers memberlist cluster promtool
 	$(CARGO) build --locked --package corten
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+e2e: static ## the chart and the image on three nodes with kubelets; needs root
+	$(CARGO) test --locked --package corten-lab --features e2e --test e2e
+
+cluster: static ## a shell beside three nodes with kubelets; when it ends they do
+	$(CARGO) build --quiet --locked --package corten-lab --bin corten-runc --bin corten-cluster
+	@target/debug/corten-cluster
+
+static:
+	@lab/setup.sh net routers musl full
+	$(CARGO) build --locked --profile lab --package corten --target $(STATIC)
+	deploy/image/pack.sh target/e2e amd64=target/$(STATIC)/lab/corten
 
 demo: ## three nodes, two LANs, a dozen Services: watch them work
 	@lab/setup.sh net
@@ -42,7 +57,7 @@ fuzz: ## ten minutes of packets that are almost right, for each protocol
 
 lint: deny ## formatting, lints, licences, duplicate versions, documentation links
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features corten-lab/e2e --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 
 deny:

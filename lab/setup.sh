@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what a make target needs and is missing, and nothing else; works again without network
 # once everything is there. usage: lab/setup.sh PART…
-# (parts: net, routers, deny, musl, arm64, memberlist, cluster, promtool)
+# (parts: net, routers, deny, musl, arm64, memberlist, cluster, full, promtool)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -85,14 +85,11 @@ memberlist() {
   echo "$sum" >"$cache/memberlist/sum"
 }
 
-# The servers of the test cluster and what installs charts and overlays in it, from the Go modules
+# The servers of the test clusters and what installs charts and overlays in it, from the Go modules
 # pinned in lab/cluster.
 cluster() {
   server etcd go.etcd.io/etcd/server/v3
-  server kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \
-    "-X k8s.io/component-base/version.gitVersion=v$KUBERNETES_VERSION" \
-    "-X k8s.io/component-base/version.gitMajor=1" \
-    "-X k8s.io/component-base/version.gitMinor=36"
+  kubernetes cmd/kube-apiserver
   server helm helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/version.version=v$HELM_VERSION" \
     "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1" \
     "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36" \
@@ -101,11 +98,65 @@ cluster() {
   server kustomize sigs.k8s.io/kustomize/kustomize/v5
 }
 
-# server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module of that name, unless that was done
-# from the very same pins.
+# kubernetes PATH…: what is built from there in the module of Kubernetes.
+kubernetes() {
+  local path
+  for path in "$@"; do
+    server "${path##*/}" "k8s.io/kubernetes/$path" \
+      "-X k8s.io/component-base/version.gitVersion=v$KUBERNETES_VERSION" \
+      "-X k8s.io/component-base/version.gitMajor=1" \
+      "-X k8s.io/component-base/version.gitMinor=36"
+  done
+}
+
+# What the full cluster has beside: managers and nodes, and what runs on them.
+full() {
+  cluster
+  kubernetes cmd/kube-controller-manager cmd/kube-scheduler cmd/kubelet cmd/kube-proxy cmd/kubectl \
+    test/images/agnhost
+  runtime
+  mkdir -p "$cache/cluster/images"
+  image agnhost lab pause
+}
+
+# image NAME TAG [ARGUMENT]: packs a program for the nodes, unless that was done.
+image() {
+  local archive=$cache/cluster/images/$1.tar program=$cache/cluster/$1
+  [ ! "$archive" -nt "$program" ] || return 0
+  lab/cluster/full/image.sh "$archive.new" "docker.io/library/$1:$2" "$program" "${@:3}"
+  mv "$archive.new" "$archive"
+}
+
+# What runs containers, out of Debian's packages: installed, it would start daemons here.
+runtime() {
+  local dir=$cache/cluster/node new
+  [ -d "$dir" ] && return
+  new=$(mktemp -d)
+  echo "fetching containerd, runc and network plugins (once)" >&2
+  unpack "$new" containerd runc containernetworking-plugins
+  mkdir -p "$dir.new/cni"
+  cp "$new"/usr/bin/{containerd,containerd-shim-runc-v2,ctr} "$new/usr/sbin/runc" "$dir.new"
+  cp "$new"/usr/lib/cni/{host-local,loopback,ptp} "$dir.new/cni"
+  mv "$dir.new" "$dir"
+  rm -r "$new"
+}
+
+# unpack DIR PACKAGE…: fetches Debian packages and unpacks them in DIR, installing nothing.
+unpack() {
+  local dir=$1 deb
+  [ "$(id -u)" != 0 ] || apt-get update -qq
+  (cd "$dir" && apt-get download -qq "${@:2}" >/dev/null 2>&1) ||
+    { echo "Debian's packages ${*:2} can't be fetched" >&2; exit 1; }
+  for deb in "$dir"/*.deb; do dpkg-deb -x "$deb" "$dir"; done
+}
+
+# server NAME PACKAGE LDFLAGS…: builds PACKAGE in the module of that name, or of the project it is
+# of, unless that was done from the very same pins.
 server() {
   local name=$1 package=$2 module=lab/cluster/$1 pins
-  [ "$name" != kube-apiserver ] || module=lab/cluster/kubernetes
+  case $name in
+    kube* | agnhost) module=lab/cluster/kubernetes ;;
+  esac
   pins=$(cat $module/go.mod $module/go.sum | sha256sum)
   [ -x "$cache/cluster/$name" ] && [ "$(cat "$cache/cluster/$name.pins" 2>/dev/null)" = "$pins" ] && return
   have go || { echo "Go is needed to build $name: see https://go.dev/doc/install" >&2; exit 1; }
@@ -121,9 +172,7 @@ promtool() {
   local dir
   dir=$(mktemp -d)
   echo "fetching promtool (once)" >&2
-  [ "$(id -u)" != 0 ] || apt-get update -qq
-  (cd "$dir" && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .) ||
-    { echo "Debian's package prometheus can't be fetched" >&2; exit 1; }
+  unpack "$dir" prometheus
   mkdir -p "$cache/cluster"
   mv "$dir/usr/bin/promtool" "$cache/cluster/promtool"
   rm -r "$dir"
@@ -131,7 +180,7 @@ promtool() {
 
 for part in "$@"; do
   case $part in
-    net | routers | deny | musl | arm64 | memberlist | cluster | promtool) "$part" ;;
+    net | routers | deny | musl | arm64 | memberlist | cluster | full | promtool) "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -134,8 +134,11 @@ impl Connection {
             if line == "\r\n" {
                 break;
             }
-            if let Some(n) = line.strip_prefix("content-length: ") {
-                length = n.trim().parse()?;
+            let field = line.split_once(':');
+            if let Some((name, value)) = field
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
             }
         }
         let mut body = vec![0; length];

@@ -1,8 +1,8 @@
 //! A real API server: etcd and kube-apiserver in a network namespace of their own, reached from
 //! other namespaces through a [`Relay`].
 //!
-//! Both servers listen on loopback only and die with the lab. What answers is the real thing:
-//! storage, admission, RBAC, ServiceAccount tokens. Nobody runs pods or moves traffic here.
+//! Both servers die with the lab. What answers is the real thing: storage, admission, RBAC,
+//! ServiceAccount tokens. Nobody runs pods or moves traffic here; [`full`](crate::full) does.
 
 mod client;
 pub mod components;
@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use credentials::Credentials;
 use serde::Deserialize;
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -30,6 +31,11 @@ pub const PORT: u16 = 6443;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Cluster addresses of Services, both families.
 const SERVICE_RANGES: &str = "10.96.0.0/16,fd96::/108";
+/// The API server's own, the first of each.
+const SERVERS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)),
+    IpAddr::V6(Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 1)),
+];
 
 /// etcd and kube-apiserver.
 #[derive(Debug)]
@@ -62,10 +68,18 @@ impl Kubernetes {
     /// If the servers were not built (`lab/setup.sh cluster`), or with what a server logged.
     pub fn start() -> Result<Self> {
         let ns = Netns::new("kubernetes")?;
+        Self::start_in(ns, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same in a namespace that is there already, where the API server listens on `address`.
+    ///
+    /// # Errors
+    /// Those of [`Kubernetes::start`].
+    pub fn start_in(ns: Netns, address: IpAddr) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("kubernetes-")
             .tempdir_in(stage::scratch()?)?;
-        let credentials = Credentials::create(dir.path())?;
+        let credentials = Credentials::create(dir.path(), address, &SERVERS)?;
         let etcd = start_etcd(&ns, dir.path())?;
         let client = Client::connect(&ns, credentials.administrator())?;
         let mut cluster = Self {
@@ -194,6 +208,32 @@ impl Kubernetes {
     #[must_use]
     pub fn netns(&self) -> &Netns {
         &self.ns
+    }
+
+    /// What kubectl says when it does as told, as the administrator.
+    ///
+    /// # Errors
+    /// With what it says when it doesn't.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        self.program("kubectl", args)
+    }
+
+    /// What one of the cached programs that read `KUBECONFIG` says when it does as told.
+    ///
+    /// # Errors
+    /// With what it says when it doesn't.
+    pub fn program(&self, name: &str, args: &[&str]) -> Result<String> {
+        let kubeconfig = format!("KUBECONFIG={}", self.administrator()?.display());
+        let home = format!("HOME={}", self.dir.path().display());
+        let program = binary(name)?;
+        let mut all = vec![kubeconfig.as_str(), &home, &program];
+        all.extend(args);
+        self.ns.output("env", &all)
+    }
+
+    /// The key ServiceAccounts' tokens are signed with, and the authority clients trust.
+    pub(crate) fn authority_files(&self) -> [String; 2] {
+        ["accounts.key", "server.crt"].map(|name| self.credentials.file(name))
     }
 
     /// Writes a kubeconfig with a token of a ServiceAccount, which is made if there is none.

@@ -6,6 +6,7 @@
 pub mod corten;
 pub mod disk;
 pub mod frame;
+pub mod full;
 pub mod http;
 pub mod https;
 pub mod kubernetes;

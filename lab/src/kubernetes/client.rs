@@ -85,6 +85,12 @@ impl Kind {
         ..Self::BGPPeer
     };
 
+    /// As it is written in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
     fn of(object: &DynamicObject) -> Result<Self> {
         let types = object.types.as_ref().context("an object without kind")?;
         let version = types.api_version.rsplit('/').next();

@@ -2,6 +2,8 @@
 
 use super::PORT;
 use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, SanType};
 use std::fs;
 use std::net::IpAddr;
@@ -23,16 +25,22 @@ const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\n\
 #[derive(Debug)]
 pub(super) struct Credentials {
     dir: PathBuf,
+    address: IpAddr,
+    authority: String,
 }
 
 impl Credentials {
-    /// Makes everything in `dir`.
-    pub(super) fn create(dir: &Path) -> Result<Self> {
+    /// Makes everything in `dir`, for a server that listens on `address`; `services` are the
+    /// cluster addresses it is reached at.
+    pub(super) fn create(dir: &Path, address: IpAddr, services: &[IpAddr]) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
-        let loopback = SanType::IpAddress(IpAddr::from([127, 0, 0, 1]));
-        params.subject_alt_names.push(loopback);
-        fs::write(dir.join("server.crt"), params.self_signed(&key)?.pem())?;
+        let names = [address].into_iter().chain(services.iter().copied());
+        params
+            .subject_alt_names
+            .extend(names.map(SanType::IpAddress));
+        let authority = params.self_signed(&key)?.pem();
+        fs::write(dir.join("server.crt"), &authority)?;
         fs::write(dir.join("server.key"), key.serialize_pem())?;
         let accounts = KeyPair::generate()?;
         fs::write(dir.join("accounts.key"), accounts.serialize_pem())?;
@@ -42,19 +50,19 @@ impl Credentials {
         fs::write(dir.join("audit.yaml"), AUDIT_POLICY)?;
         Ok(Self {
             dir: dir.to_owned(),
+            address,
+            authority,
         })
     }
 
     /// Arguments of kube-apiserver.
     pub(super) fn server_arguments(&self, service_ranges: &str) -> Vec<String> {
-        let file = |name: &str| self.dir.join(name).display().to_string();
-        vec![
+        let file = |name: &str| self.file(name);
+        let mut all = vec![
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
-            "--bind-address=127.0.0.1".to_owned(),
+            format!("--bind-address={}", self.address),
             format!("--secure-port={PORT}"),
-            "--advertise-address=127.0.0.1".to_owned(),
-            // Loopback is no address an Endpoints object may have; nobody looks for it here.
-            "--endpoint-reconciler-type=none".to_owned(),
+            format!("--advertise-address={}", self.address),
             format!("--tls-cert-file={}", file("server.crt")),
             format!("--tls-private-key-file={}", file("server.key")),
             format!("--service-account-key-file={}", file("accounts.pub")),
@@ -68,7 +76,21 @@ impl Credentials {
             format!("--audit-policy-file={}", file("audit.yaml")),
             format!("--audit-log-path={}", file(AUDIT_LOG)),
             format!("--service-cluster-ip-range={service_ranges}"),
-        ]
+        ];
+        if self.address.is_loopback() {
+            // Loopback is no address an Endpoints object may have; nobody looks for it here.
+            all.push("--endpoint-reconciler-type=none".to_owned());
+        } else {
+            // Webhooks are called at their pods' addresses, kubelets at their nodes'.
+            all.push("--enable-aggregator-routing".to_owned());
+            all.push("--kubelet-preferred-address-types=InternalIP".to_owned());
+        }
+        all
+    }
+
+    /// A file of what was made.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
     }
 
     /// The administrator's way in.
@@ -78,14 +100,14 @@ impl Credentials {
 
     /// A kubeconfig with this token.
     pub(super) fn kubeconfig(&self, token: &str) -> String {
-        let ca = self.dir.join("server.crt");
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\
              contexts: [{{name: lab, context: {{cluster: lab, user: lab}}}}]\n\
-             clusters: [{{name: lab, cluster: {{server: \"https://127.0.0.1:{PORT}\", \
-             certificate-authority: \"{}\"}}}}]\n\
+             clusters: [{{name: lab, cluster: {{server: \"https://{}:{PORT}\", \
+             certificate-authority-data: {}}}}}]\n\
              users: [{{name: lab, user: {{token: \"{token}\"}}}}]\n",
-            ca.display()
+            self.address,
+            STANDARD.encode(&self.authority)
         )
     }
 }

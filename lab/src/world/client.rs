@@ -30,7 +30,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(ns: Netns, nic: Nic) -> Self {
+    pub(crate) fn new(ns: Netns, nic: Nic) -> Self {
         Self { ns, nic }
     }
 

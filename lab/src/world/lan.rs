@@ -32,7 +32,7 @@ pub struct Nic {
 }
 
 impl Lan {
-    pub(super) fn new(name: &str, number: u8) -> Result<Self> {
+    pub(crate) fn new(name: &str, number: u8) -> Result<Self> {
         let ns = Netns::new(&format!("lan-{name}"))?;
         ns.ip(&[
             "link add name br0 type bridge forward_delay 0",

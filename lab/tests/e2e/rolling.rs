@@ -1,0 +1,86 @@
+//! Upgrades, roll-outs and roll-backs under a client that never stops asking.
+
+use crate::scene::{NAMESPACE, addresses, helm, on, repository, rolled_out};
+use anyhow::{Context, Result, ensure};
+use corten_lab::full::Cluster;
+use corten_lab::kubernetes::Kind;
+use corten_lab::probe::Tally;
+use corten_lab::trial::Trial;
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub(crate) const TRIALS: &[Trial] = &[("upgrades_and_roll_outs_keep_addresses", || on(rolling))];
+
+/// Time between two requests.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Does something while a client asks every address in turn; says what that cost, and that every
+/// Service has the addresses it had.
+pub(crate) fn asking(
+    cluster: &Cluster,
+    what: &str,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<Tally> {
+    let client = cluster.kubernetes.client();
+    let before = addresses(client)?;
+    let targets: Vec<IpAddr> = before.values().flatten().copied().collect();
+    let prober = cluster.client.probe(&targets, INTERVAL);
+    let done = work();
+    let tally = prober.stop()?;
+    done?;
+    let after = addresses(client)?;
+    ensure!(after == before, "{what}: {after:?}, not {before:?}");
+    println!(
+        "    {what}: {} requests, {} lost, {} late, the slowest took {:.1?}",
+        tally.sent,
+        tally.lost.len(),
+        tally.slow.len(),
+        tally.slowest
+    );
+    // Every address is asked in turn, and a lost request takes its whole time: one address lost
+    // for long would show as more.
+    ensure!(
+        tally.lost.len() * 50 <= tally.sent,
+        "{what}: {} of {} lost: {:?}",
+        tally.lost.len(),
+        tally.sent,
+        tally.lost
+    );
+    Ok(tally)
+}
+
+/// The level speakers log at.
+fn level(cluster: &Cluster) -> Result<String> {
+    let client = cluster.kubernetes.client();
+    let set = client.get(Kind::DaemonSet, NAMESPACE, "metallb-speaker")?;
+    let set = set.context("no speakers")?;
+    let args = set["spec"]["template"]["spec"]["containers"][0]["args"].as_array();
+    let mut texts = args.into_iter().flatten().filter_map(|a| a.as_str());
+    let found = texts.find_map(|a| a.strip_prefix("--log-level="));
+    Ok(found.context("no level")?.to_owned())
+}
+
+fn rolling(cluster: &mut Cluster) -> Result<()> {
+    let chart = repository("charts/corten").display().to_string();
+    let changes = "controller.logLevel=debug,speaker.logLevel=debug,\
+                   speaker.memberlist.detector=conservative,\
+                   speaker.readinessProbe.initialDelaySeconds=1,\
+                   speaker.readinessProbe.periodSeconds=2";
+    asking(cluster, "helm upgrade with other values", || {
+        helm(cluster, &["upgrade", "metallb", &chart, "--set", changes])?;
+        rolled_out(cluster)
+    })?;
+    ensure!(level(cluster)? == "debug", "{}", level(cluster)?);
+    let set = "daemonset/metallb-speaker";
+    asking(cluster, "roll-out of the speakers", || {
+        let restart = ["rollout", "restart", set, "-n", NAMESPACE];
+        cluster.kubernetes.kubectl(&restart)?;
+        rolled_out(cluster)
+    })?;
+    asking(cluster, "helm rollback", || {
+        helm(cluster, &["rollback", "metallb"])?;
+        rolled_out(cluster)
+    })?;
+    ensure!(level(cluster)? == "info", "{}", level(cluster)?);
+    Ok(())
+}
