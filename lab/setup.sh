@@ -109,14 +109,25 @@ kubernetes() {
   done
 }
 
-# What the full cluster has beside: managers and nodes, and what runs on them.
+# What the full cluster has beside: managers and nodes, what runs on them, and the MetalLB whose
+# place is taken there, with its chart.
 full() {
   cluster
   kubernetes cmd/kube-controller-manager cmd/kube-scheduler cmd/kubelet cmd/kube-proxy cmd/kubectl \
     test/images/agnhost
+  server metallb-controller go.universe.tf/metallb/controller
+  server metallb-speaker go.universe.tf/metallb/speaker
   runtime
   mkdir -p "$cache/cluster/images"
   image agnhost lab pause
+  image metallb-controller lab
+  image metallb-speaker lab
+  [ -d "$cache/cluster/metallb-chart" ] || {
+    cp -r "$(cd lab/cluster/metallb && go list -m -f '{{.Dir}}' go.universe.tf/metallb)/charts/metallb" \
+      "$cache/cluster/metallb-chart.new"
+    chmod -R u+w "$cache/cluster/metallb-chart.new"
+    mv "$cache/cluster/metallb-chart.new" "$cache/cluster/metallb-chart"
+  }
 }
 
 # image NAME TAG [ARGUMENT]: packs a program for the nodes, unless that was done.
@@ -156,6 +167,7 @@ server() {
   local name=$1 package=$2 module=lab/cluster/$1 pins
   case $name in
     kube* | agnhost) module=lab/cluster/kubernetes ;;
+    metallb-*) module=lab/cluster/metallb ;;
   esac
   pins=$(cat $module/go.mod $module/go.sum | sha256sum)
   [ -x "$cache/cluster/$name" ] && [ "$(cat "$cache/cluster/$name.pins" 2>/dev/null)" = "$pins" ] && return

@@ -6,6 +6,7 @@
 mod explaining;
 mod failing;
 mod reaching;
+mod replacing;
 mod rolling;
 mod running;
 mod scene;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             explaining::TRIALS,
             rolling::TRIALS,
             failing::TRIALS,
+            replacing::TRIALS,
         ]
         .concat(),
     );
