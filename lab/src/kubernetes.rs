@@ -42,7 +42,7 @@ const SERVERS: [IpAddr; 2] = [
 pub struct Kubernetes {
     client: Client,
     server: Option<Process>,
-    _etcd: Process,
+    etcd: Option<Process>,
     credentials: Credentials,
     ns: Netns,
     dir: TempDir,
@@ -80,12 +80,11 @@ impl Kubernetes {
             .prefix("kubernetes-")
             .tempdir_in(stage::scratch()?)?;
         let credentials = Credentials::create(dir.path(), address, &SERVERS)?;
-        let etcd = start_etcd(&ns, dir.path())?;
         let client = Client::connect(&ns, credentials.administrator())?;
         let mut cluster = Self {
             client,
             server: None,
-            _etcd: etcd,
+            etcd: None,
             credentials,
             ns,
             dir,
@@ -100,6 +99,14 @@ impl Kubernetes {
         &self.client
     }
 
+    /// Another client of the administrator's.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub fn another_client(&self) -> Result<Client> {
+        Client::connect(&self.ns, self.credentials.administrator())
+    }
+
     /// Kills the API server; what is stored stays.
     ///
     /// # Errors
@@ -108,11 +115,23 @@ impl Kubernetes {
         self.server.take().map_or(Ok(()), |mut s| s.kill())
     }
 
-    /// Starts the API server and waits until it is ready.
+    /// Kills the API server and its storage; what was written stays.
+    ///
+    /// # Errors
+    /// If one can't be waited for.
+    pub fn kill_everything(&mut self) -> Result<()> {
+        self.kill_server()?;
+        self.etcd.take().map_or(Ok(()), |mut etcd| etcd.kill())
+    }
+
+    /// Starts the API server, and its storage if that doesn't run, and waits until it is ready.
     ///
     /// # Errors
     /// With what it logged, if it doesn't get there.
     pub fn start_server(&mut self) -> Result<()> {
+        if self.etcd.is_none() {
+            self.etcd = Some(start_etcd(&self.ns, self.dir.path())?);
+        }
         let args = self.credentials.server_arguments(SERVICE_RANGES);
         let program = binary("kube-apiserver")?;
         let mut server = self.ns.spawn("kube-apiserver", &program, &args)?;

@@ -220,6 +220,29 @@ impl Client {
         self.run(async move { iter(work).buffer_unordered(16).try_collect().await })
     }
 
+    /// Creates these objects, many at a time, as far as they are taken; gives how many were.
+    ///
+    /// # Errors
+    /// If one is of a kind the lab doesn't know.
+    pub fn create_what_is_taken(&self, objects: Vec<Value>) -> Result<usize> {
+        let mut work = Vec::new();
+        for object in objects {
+            let object: DynamicObject = serde_json::from_value(object)?;
+            let api = self.api(
+                Kind::of(&object)?,
+                object.metadata.namespace.as_deref().unwrap_or_default(),
+            );
+            work.push(async move {
+                let done = api.create(&PostParams::default(), &object).await;
+                usize::from(done.is_ok())
+            });
+        }
+        self.run(async move {
+            let taken = iter(work).buffer_unordered(16);
+            Ok(taken.fold(0, async |sum, taken| sum + taken).await)
+        })
+    }
+
     /// Applies CRDs and waits until their kinds can be listed.
     ///
     /// # Errors

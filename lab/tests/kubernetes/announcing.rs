@@ -174,6 +174,13 @@ impl Site {
         client.apply(&(service(name, "", more) + &endpoints(name, &nodes)))
     }
 
+    /// The same with annotations.
+    pub(crate) fn add_annotated(&self, name: &str, annotations: &str) -> Result<()> {
+        let nodes: Vec<&str> = self.world.nodes.iter().map(|n| n.name.as_str()).collect();
+        let client = self.cluster.client();
+        client.apply(&(service(name, annotations, "") + &endpoints(name, &nodes)))
+    }
+
     /// The administrator's client.
     pub(crate) fn client(&self) -> &Client {
         self.cluster.client()
@@ -189,6 +196,11 @@ impl Site {
         let nodes = self.world.nodes.iter().map(|node| &node.ns);
         let speakers = self.speakers.iter().zip(nodes);
         speakers.chain([(&self.controller, self.cluster.netns())])
+    }
+
+    /// The cluster, to be disturbed.
+    pub(crate) fn cluster_mut(&mut self) -> &mut Kubernetes {
+        &mut self.cluster
     }
 
     /// The cluster.

@@ -132,7 +132,7 @@ fn definitions_come_and_go() -> Result<()> {
 }
 
 /// Definitions that let everything through, as a foreign or an old one may.
-fn open_definitions() -> Result<String> {
+pub(crate) fn open_definitions() -> Result<String> {
     let text = setup::definitions()?;
     let mut open = String::new();
     for document in text.split("---\n").filter(|d| !d.trim().is_empty()) {

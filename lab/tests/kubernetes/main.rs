@@ -10,7 +10,9 @@ mod enduring;
 mod frring;
 mod installing;
 mod leading;
+mod malforming;
 mod objects;
+mod outliving;
 mod permitting;
 mod routing;
 mod scraping;
@@ -28,7 +30,9 @@ fn main() -> ExitCode {
             checklist::layer2::TRIALS,
             checklist::state::TRIALS,
             defining::TRIALS,
+            outliving::TRIALS,
             leading::TRIALS,
+            malforming::TRIALS,
             enduring::TRIALS,
             installing::TRIALS,
             assigning::TRIALS,

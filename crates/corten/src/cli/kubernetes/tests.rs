@@ -54,6 +54,45 @@ fn defaults_are_metallbs() {
     assert!(args.ignore_exclude_lb);
 }
 
+/// Every flag of `spec/metallb.md` §7.1 and §7.2.
+#[test]
+fn metallbs_flags_are_taken() {
+    const BOTH: &str = "--port=9120 --namespace=n --log-level=debug --pprof-bind-address=:6060 \
+        --health-probe-port=17472 --lb-class=c --pod-name=p --tls-min-version=VersionTLS12 \
+        --tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 --tls-curve-preferences=29,23 \
+        --metrics-cert-dir=/d";
+    let line = format!(
+        "/controller {BOTH} --ml-secret-name=s --deployment=d --disable-cert-rotation=true \
+         --cert-dir=/c --cert-service-name=s --webhook-mode=onlywebhook --webhook-secret=s \
+         --webhook-http2"
+    );
+    let Ok(Command::Controller(args)) = parse(&line) else {
+        panic!("{:?}", parse(&line));
+    };
+    let idle: Vec<_> = args.without_effect().collect();
+    assert_eq!(idle, ["--pprof-bind-address", "--webhook-http2"]);
+    assert!(args.disable_cert_rotation && !args.leader_elect);
+    assert_eq!(args.leader_elect_lease_duration.as_secs(), 15);
+    let line = format!(
+        "/speaker {BOTH} --bgp-debounce-timeout=500 --host=192.0.2.1 --ml-bindaddr=192.0.2.1 \
+         --ml-bindport=7946 --ml-labels=a=b --ml-secret-key-path=/s --ml-wan-config --node-name=n \
+         --ignore-exclude-lb --frrk8s-namespace=f --frrk8s-secret-passthrough"
+    );
+    let Ok(Command::Speaker(args)) = parse(&line) else {
+        panic!("{:?}", parse(&line));
+    };
+    let idle: Vec<_> = args.without_effect().collect();
+    assert_eq!(
+        idle,
+        [
+            "--pprof-bind-address",
+            "--bgp-debounce-timeout",
+            "--frrk8s-namespace",
+            "--frrk8s-secret-passthrough"
+        ]
+    );
+}
+
 #[test]
 fn frr_k8s_speaks_or_yields_or_is_not_there() {
     let rows = [
@@ -105,6 +144,18 @@ fn what_is_not_known_is_named() {
         ("/controller --no-such-flag", "--no-such-flag"),
         ("/controller --port=x", "--port"),
         ("/controller --log-level=loud", "loud"),
+        (
+            "/controller --leader-elect-lease-duration=1s",
+            "whole seconds",
+        ),
+        (
+            "/controller --leader-elect-lease-duration=3500ms",
+            "whole seconds",
+        ),
+        (
+            "/speaker --node-name n1 --bgp-debounce-timeout=0",
+            "--bgp-debounce-timeout",
+        ),
         ("/speaker --node-name n1 --lb-clas x", "--lb-clas"),
     ] {
         let error = parse(line).err().unwrap_or_default();
