@@ -13,6 +13,7 @@ pub mod memory;
 pub mod netlink;
 pub mod notify;
 pub mod packet;
+pub mod router;
 mod sys;
 pub mod tcp;
 pub mod udp;

@@ -70,6 +70,28 @@ pub(crate) fn set_tcp_option(socket: BorrowedFd<'_>, name: c_int, value: &[u8]) 
     })
 }
 
+/// Has a raw ICMPv6 socket receive messages of these types only (RFC 3542 §3.2).
+pub(crate) fn pass_icmpv6(socket: BorrowedFd<'_>, types: &[u8]) -> io::Result<()> {
+    /// Level and name of the option; one bit for each type, set to keep it off.
+    const ICMPV6_FILTER: c_int = 1;
+    let mut filter = [u32::MAX; 8];
+    for kind in types {
+        if let Some(word) = filter.get_mut(usize::from(kind >> 5)) {
+            *word &= !(1 << (kind & 31));
+        }
+    }
+    // SAFETY: the pointer and the length describe `filter`, which outlives the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_ICMPV6,
+            ICMPV6_FILTER,
+            (&raw const filter).cast::<c_void>(),
+            length::<[u32; 8]>(),
+        )
+    })
+}
+
 /// Binds a packet socket to every protocol of one interface.
 pub(crate) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
     let index =

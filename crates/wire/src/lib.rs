@@ -8,3 +8,4 @@ pub mod bfd;
 pub mod bgp;
 pub mod gossip;
 pub mod l2;
+pub mod router;

@@ -9,6 +9,7 @@ use corten_lab::router;
 use corten_lab::wait::wait_until;
 use corten_lab::world::Node;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -109,15 +110,20 @@ impl Frr {
              192.0.2.1 activate\n exit-address-family\n address-family ipv6 unicast\n  neighbor \
              192.0.2.1 activate\n exit-address-family\nexit\n"
         );
+        Self::run(&ns, &dir, &config, bfd)
+    }
+
+    /// With these configurations of bgpd and, unless it is empty, bfdd.
+    pub(crate) fn run(ns: &Netns, dir: &Path, config: &str, bfd: &str) -> Result<Self> {
         // bgpd takes a next hop for usable only where zebra says how it is reached.
-        let zebra = router::zebra(&ns, &dir)?;
+        let zebra = router::zebra(ns, dir)?;
         let bfdd = match bfd {
             "" => None,
-            config => Some(router::frr(&ns, &dir, "bfdd", config)?),
+            config => Some(router::frr(ns, dir, "bfdd", config)?),
         };
-        let bgpd = router::frr(&ns, &dir, "bgpd", &config)?;
+        let bgpd = router::frr(ns, dir, "bgpd", config)?;
         let frr = Self {
-            ns,
+            ns: ns.clone(),
             dir: dir.display().to_string(),
             _zebra: zebra,
             _bfdd: bfdd,

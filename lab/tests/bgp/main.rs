@@ -6,6 +6,7 @@ mod asking;
 mod leaving;
 mod line;
 mod meeting;
+mod unnumbered;
 mod watching;
 
 use corten_lab::trial::{self, Trial};
@@ -45,6 +46,7 @@ const TRIALS: &[Trial] = &[
         "frr_keeps_routes_over_a_restart",
         leaving::frr_keeps_routes_over_a_restart,
     ),
+    ("frr_without_an_address", unnumbered::frr_without_an_address),
     ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
     ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),
     (

@@ -8,21 +8,23 @@ pub(crate) mod convert;
 mod local;
 mod peers;
 mod seen;
+mod unnumbered;
 mod watched;
 
 use crate::report;
 use crate::speaker::bfd::{Bfd, Way};
 use crate::speaker::until;
 use connections::{Connections, Event, LINGER};
-use convert::Table;
+use convert::{Plan, Table};
 use corten_host::netlink::{Link, LinkMonitor};
 use corten_host::tcp::{Hops, Options};
 use corten_wire::bgp as wire;
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
+use unnumbered::Unnumbered;
 
 /// How long leaving may take: as long as closing does, and a little for the tasks to end.
 const LEAVE: Duration = LINGER.saturating_add(Duration::from_millis(100));
@@ -82,9 +84,14 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
                 let (way, news) = news?;
                 driver.watched(&way, &news);
             }
+            () = driver.unnumbered.next() => {
+                driver.apply();
+                driver.watch()?;
+            }
             () = until(deadline) => {}
             links = monitor.next() => {
                 driver.links = Some(links?);
+                driver.listen();
                 // What waits for a way may have one now.
                 driver.look = driver.look.map(|_| Instant::now());
                 driver.apply_first();
@@ -92,6 +99,7 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
             }
             Ok(()) = ports.table.changed() => {
                 driver.table = ports.table.borrow_and_update().clone();
+                driver.listen();
                 driver.apply();
                 driver.watch()?;
             }
@@ -123,6 +131,7 @@ struct Driver {
     targets: BTreeMap<Arc<str>, Options>,
     /// Peers without a session, and why.
     waiting: BTreeMap<Arc<str>, String>,
+    unnumbered: Unnumbered,
     /// When to look again for ways to peers.
     look: Option<Instant>,
     /// What was said last of a peer's attempts.
@@ -148,6 +157,7 @@ impl Driver {
             table: None,
             targets: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            unnumbered: Unnumbered::default(),
             look: None,
             said: BTreeMap::new(),
             seed,
@@ -185,6 +195,20 @@ impl Driver {
             Event::Sent(octets) => peer.handle_sent(id, octets, now),
             Event::Closed(why) => peer.handle_closed(id, &why, now),
         }
+    }
+
+    /// Listens for routers on the interfaces of peers without an address.
+    fn listen(&mut self) {
+        let (Some(table), Some(links)) = (&self.table, &self.links) else {
+            return;
+        };
+        let plans = table.peers.values().map(|peer| &peer.plan);
+        let names = plans.filter_map(|plan| match plan {
+            Plan::Speak(session) => session.interface.as_deref(),
+            Plan::Wait(_) => None,
+        });
+        let names: BTreeSet<_> = names.collect();
+        self.unnumbered.watch(&names, links);
     }
 
     /// Does what is due, and what the machine asks for.

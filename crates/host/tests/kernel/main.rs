@@ -14,6 +14,8 @@ mod netns;
 #[cfg(test)]
 mod packets;
 #[cfg(test)]
+mod router;
+#[cfg(test)]
 mod tcp;
 #[cfg(test)]
 mod udp;

@@ -10,7 +10,7 @@ use corten_host::tcp;
 use corten_wire::bfd as path;
 use corten_wire::bgp as wire;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +48,10 @@ pub(crate) enum Plan {
 /// A session to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// How the connection is made.
+    /// How the connection is made; without [`Self::interface`], also where to.
     pub(crate) target: tcp::Options,
+    /// The interface whose other end is the peer, if it has no address.
+    pub(crate) interface: Option<String>,
     /// The BGP identifier.
     pub(crate) identifier: Identifier,
     /// Everything else; the identifier in it means nothing.
@@ -162,6 +164,10 @@ fn plan(session: &decision::Session) -> Plan {
     match target(session) {
         Ok(target) => Plan::Speak(Box::new(Session {
             target,
+            interface: match &session.remote {
+                Remote::Address(_) => None,
+                Remote::Interface(name) => Some(name.clone()),
+            },
             identifier: match session.router_id {
                 RouterId::Set(id) => Identifier::Is(id),
                 RouterId::Derived { fallback } => Identifier::Local { fallback },
@@ -177,11 +183,8 @@ fn plan(session: &decision::Session) -> Plan {
 fn target(session: &decision::Session) -> Result<tcp::Options, String> {
     let ip = match &session.remote {
         Remote::Address(ip) => *ip,
-        Remote::Interface(name) => {
-            return Err(format!(
-                "peers without an address, on an interface ({name}), aren't spoken to"
-            ));
-        }
+        // Found out on the interface.
+        Remote::Interface(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let auth = match &session.password {
         Password::None => tcp::Auth::None,

@@ -5,7 +5,7 @@ use super::{Beside, Driver, local};
 use corten_host::tcp::{Options, established, source_of};
 use corten_wire::bgp as wire;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,9 +39,12 @@ impl Driver {
         for (name, peer) in &table.peers {
             let plan = match &peer.plan {
                 Plan::Speak(session) => {
-                    let options = self.options(name, session);
-                    self.look = self.look.or(options.is_err().then_some(now + LOOK));
-                    options.map(|options| (options, session.target.clone()))
+                    let found = self.target(session).and_then(|target| {
+                        let options = self.options(name, session, &target)?;
+                        Ok((options, target))
+                    });
+                    self.look = self.look.or(found.is_err().then_some(now + LOOK));
+                    found
                 }
                 Plan::Wait(why) => Err(why.clone()),
             };
@@ -95,13 +98,18 @@ impl Driver {
     }
 
     /// What the machine is to know of a session.
-    fn options(&self, name: &Arc<str>, session: &Session) -> Result<wire::PeerOptions, String> {
-        self.given_up(name, session.target.remote)?;
+    fn options(
+        &self,
+        name: &Arc<str>,
+        session: &Session,
+        target: &Options,
+    ) -> Result<wire::PeerOptions, String> {
+        self.given_up(name, target.remote)?;
         let identifier = match session.identifier {
             Identifier::Is(identifier) => identifier,
             Identifier::Local { fallback } => {
                 // Once found it stays, whatever becomes of the way to the peer.
-                let known = self.targets.get(name) == Some(&session.target);
+                let known = self.targets.get(name) == Some(target);
                 let peer = self
                     .machine
                     .peers()
@@ -110,7 +118,7 @@ impl Driver {
                     Some((_, peer)) => peer.options().identifier,
                     None => {
                         let links = self.links.as_deref().unwrap_or_default();
-                        let local = source_of(&session.target).map_err(|e| e.to_string())?;
+                        let local = source_of(target).map_err(|e| e.to_string())?;
                         local::identifier(links, local, fallback)
                     }
                 }
@@ -119,6 +127,20 @@ impl Driver {
         Ok(wire::PeerOptions {
             identifier,
             ..session.options.clone()
+        })
+    }
+
+    /// How a connection is made, and where to.
+    fn target(&self, session: &Session) -> Result<Options, String> {
+        let target = session.target.clone();
+        let Some(interface) = &session.interface else {
+            return Ok(target);
+        };
+        let (address, index) = self.unnumbered.router(interface)?;
+        let remote = SocketAddrV6::new(address, target.remote.port(), 0, index);
+        Ok(Options {
+            remote: remote.into(),
+            ..target
         })
     }
 

@@ -1,6 +1,6 @@
 //! BFD beside the sessions: which ways are watched, and what their death means (RFC 5882).
 
-use super::convert::{Plan, Reach, Session, Watch};
+use super::convert::{Plan, Reach, Watch};
 use super::{Driver, local};
 use crate::speaker::bfd::{Bfd, News, Wanted, Way};
 use corten_host::tcp::source_of;
@@ -35,7 +35,7 @@ impl Driver {
             let Watch::Bfd { settings, reach } = session.watch else {
                 continue;
             };
-            if let Some(way) = self.way(name, session, reach) {
+            if let Some(way) = self.way(name, reach) {
                 // Peers of one way share its session; the first by name says how.
                 wanted.entry(way.clone()).or_insert(settings);
                 ways.insert(Arc::clone(name), way);
@@ -52,7 +52,7 @@ impl Driver {
     }
 
     /// The way to a peer; none if there is no session to be, or no route.
-    fn way(&self, name: &Arc<str>, session: &Session, reach: Reach) -> Option<Way> {
+    fn way(&self, name: &Arc<str>, reach: Reach) -> Option<Way> {
         let target = self.targets.get(name)?;
         let links = self.links.as_deref()?;
         let remote = target.remote;
@@ -68,7 +68,7 @@ impl Driver {
         };
         let (_, peer) = self.machine.peers().find(|(other, _)| *other == name)?;
         let established = peer.session().map(|s| s.endpoints.local.ip());
-        let local = established.or_else(|| source_of(&session.target).ok());
+        let local = established.or_else(|| source_of(target).ok());
         // A route that is lost doesn't mean that nobody wants to know.
         local.map(way).or_else(|| {
             let old = self.ways.get(name);

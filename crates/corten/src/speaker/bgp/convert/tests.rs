@@ -68,7 +68,13 @@ fn spoken(session: Session) -> super::Session {
 
 #[test]
 fn a_session_is_carried_over_whole() {
+    let unnumbered = spoken(Session {
+        remote: Remote::Interface("eth9".to_owned()),
+        ..session()
+    });
+    assert_eq!(unnumbered.interface.as_deref(), Some("eth9"));
     let plain = spoken(session());
+    assert_eq!(plain.interface, None);
     assert_eq!(plain.target.remote, "192.0.2.9:1790".parse().unwrap());
     assert_eq!(plain.target.hops, tcp::Hops::ONE);
     assert_eq!(plain.target.auth, tcp::Auth::None);
@@ -110,10 +116,6 @@ fn a_session_is_carried_over_whole() {
 
 #[test]
 fn what_cannot_be_spoken_to_waits_with_a_reason() {
-    let unnumbered = Session {
-        remote: Remote::Interface("eth9".to_owned()),
-        ..session()
-    };
     let awaited = Session {
         password: Password::Awaited {
             secret: "tor-password".to_owned(),
@@ -124,11 +126,7 @@ fn what_cannot_be_spoken_to_waits_with_a_reason() {
         password: Password::Text("x".repeat(81)),
         ..session()
     };
-    for (session, word) in [
-        (unnumbered, "eth9"),
-        (awaited, "tor-password"),
-        (long, "80 bytes"),
-    ] {
+    for (session, word) in [(awaited, "tor-password"), (long, "80 bytes")] {
         match plan(session) {
             Plan::Wait(why) => assert!(why.contains(word), "{why}"),
             Plan::Speak(session) => panic!("{session:?}"),
