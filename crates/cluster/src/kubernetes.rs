@@ -292,7 +292,7 @@ impl Kubernetes {
             let (namespace, name) = (record.service.namespace(), record.service.name());
             // One that is gone has no uid to tell it by, and nobody to read it.
             if let Some(uid) = services.and_then(|v| v.uid(namespace, name)) {
-                self.recorder.emit(record, hyphenated(uid));
+                self.recorder.emit(record, uid);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use super::status::Component;
 use super::watch::pause;
-use super::{CallError, Mark, call, mark};
+use super::{CallError, Mark, call, hyphenated, mark};
 use corten_engine::event::{EventRecord, Severity};
 use corten_engine::names::ServiceKey;
 use futures_util::StreamExt as _;
@@ -59,7 +59,7 @@ impl Reporter {
 pub(super) struct Recorder {
     client: Client,
     reporter: Reporter,
-    queue: VecDeque<(EventRecord, String)>,
+    queue: VecDeque<(EventRecord, Uid)>,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     /// By what is said of which Service; one that was made anew is another.
     seen: BTreeMap<Mark, Seen>,
@@ -68,6 +68,9 @@ pub(super) struct Recorder {
     failures: u32,
     numbered: u64,
 }
+
+/// A Service's uid, without its hyphens.
+type Uid = u128;
 
 /// An event there is on the server.
 #[derive(Clone)]
@@ -85,7 +88,7 @@ struct Budget {
 
 struct Done {
     record: EventRecord,
-    uid: String,
+    uid: Uid,
     result: Result<Seen, CallError>,
 }
 
@@ -105,7 +108,7 @@ impl Recorder {
     }
 
     /// Has an event written about the Service with this uid.
-    pub(super) fn emit(&mut self, record: EventRecord, uid: String) {
+    pub(super) fn emit(&mut self, record: EventRecord, uid: Uid) {
         if !self.may_say(&record.service) {
             tracing::debug!(service = %record.service, "too many events, one is left out");
             return;
@@ -147,6 +150,10 @@ impl Recorder {
         {
             self.begin(record, uid, now);
         }
+        if self.queue.is_empty() {
+            // The room a first list took isn't needed again.
+            self.queue = VecDeque::new();
+        }
         let waiting = async {
             match paused {
                 Some(at) if !self.queue.is_empty() => tokio::time::sleep_until(at).await,
@@ -159,12 +166,12 @@ impl Recorder {
         }
     }
 
-    fn begin(&mut self, record: EventRecord, uid: String, now: Instant) {
-        let key = key(&record, &uid);
+    fn begin(&mut self, record: EventRecord, uid: Uid, now: Instant) {
+        let key = key(&record, uid);
         let seen = self.seen.get(&key).filter(|s| now < s.last + TOGETHER);
         let (client, seen) = (self.client.clone(), seen.cloned());
         self.numbered += 1;
-        let event = self.event(&record, &uid);
+        let event = self.event(&record, uid);
         self.running.push(Box::pin(async move {
             let result = call(write(&client, event, seen)).await;
             Done {
@@ -175,7 +182,7 @@ impl Recorder {
         }));
     }
 
-    fn event(&self, record: &EventRecord, uid: &str) -> Event {
+    fn event(&self, record: &EventRecord, uid: Uid) -> Event {
         let now = Timestamp::now();
         let (namespace, name) = (record.service.namespace(), record.service.name());
         let number = now.as_nanosecond().unsigned_abs() ^ u128::from(self.numbered);
@@ -190,7 +197,7 @@ impl Recorder {
                 kind: Some("Service".to_owned()),
                 namespace: Some(namespace.to_owned()),
                 name: Some(name.to_owned()),
-                uid: Some(uid.to_owned()),
+                uid: Some(hyphenated(uid)),
                 ..ObjectReference::default()
             },
             type_: Some(
@@ -226,7 +233,7 @@ impl Recorder {
                         self.seen.clear();
                     }
                 }
-                self.seen.insert(key(&done.record, &done.uid), seen);
+                self.seen.insert(key(&done.record, done.uid), seen);
             }
             // The Service or its namespace is gone, or the event can't be.
             Err(error) if error.is_final() => {
@@ -246,8 +253,8 @@ impl Recorder {
     }
 }
 
-fn key(record: &EventRecord, uid: &str) -> Mark {
-    mark(&format!("{uid} {} {}", record.reason, record.message))
+fn key(record: &EventRecord, uid: Uid) -> Mark {
+    mark(&format!("{uid:x} {} {}", record.reason, record.message))
 }
 
 async fn write(client: &Client, event: Event, seen: Option<Seen>) -> Result<Seen, kube::Error> {
