@@ -8,7 +8,7 @@ DENY := .cache/tools/bin/cargo-deny
 # What runs in the pods of the full cluster: the static binary, without the long link.
 STATIC := x86_64-unknown-linux-musl
 
-.PHONY: demo test e2e cluster static bench soak fuzz image lint deny clean help
+.PHONY: demo test e2e cluster static bench simulate soak fuzz image lint deny clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,10 @@ soak: ## ten minutes of SIGKILLs at random moments
 	@lab/setup.sh net
 	$(CARGO) build --locked --package corten
 	CORTEN_SOAK=600 $(CARGO) test --locked --package corten-lab --test daemon -- crashing
+
+simulate: ## 10,000 seeds of speakers in virtual time, some ten minutes
+	$(CARGO) build --locked --profile lab --package corten-lab --bin corten-simulate
+	target/lab/corten-simulate seeds $(or $(CORTEN_SEEDS),10000)
 
 image: ## container images without a container engine, and what is in them: target/image
 	deploy/image/build.sh $(ARCH)

@@ -17,6 +17,7 @@ pub mod probe;
 pub mod process;
 pub mod raw;
 pub mod router;
+pub mod simulation;
 pub mod site;
 pub mod sniff;
 pub mod stage;

@@ -19,10 +19,9 @@ use crate::core::{Core, CoreOptions, Duty, Outcome};
 use crate::questions::{Question, Questions};
 use crate::source::{Batch, Source};
 use crate::speaker::bgp as bgp_driver;
-use crate::speaker::convert;
 use crate::speaker::exclusions::Exclusions;
-use crate::speaker::gossip::{self, Seen};
-use crate::speaker::l2::{self, Observed, Orders};
+use crate::speaker::gossip;
+use crate::speaker::l2::{self, Observed};
 use crate::speaker::lease::{Right, SharedLease};
 use anyhow::Context as _;
 use bgp::Bgp;
@@ -31,10 +30,12 @@ use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use corten_engine::speaker::Input;
 use corten_host::notify::{Notifier, Watchdog};
+use corten_node::orders::{Issuer, Orders};
+use corten_node::standing::Seen;
+use corten_node::words;
 use futures_util::future::Either;
 use membership::Link;
 use rest::Rest;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -263,8 +264,7 @@ pub(crate) struct FactsSide {
     pub(crate) core: Core,
     source: Source,
     orders: watch::Sender<Orders>,
-    /// The term of the lease that decisions know of.
-    term: u64,
+    issuer: Issuer,
     wire_queries: mpsc::Sender<l2::Query>,
     started: Instant,
     /// Whether won addresses are put on `lo`.
@@ -290,7 +290,7 @@ impl FactsSide {
             core,
             source,
             orders: line.orders.clone(),
-            term: 0,
+            issuer: Issuer::default(),
             wire_queries: line.queries.clone(),
             started: Instant::now(),
             assign,
@@ -361,23 +361,24 @@ impl FactsSide {
     }
 
     fn membership(&mut self, seen: &Seen) {
-        let Some(view) = membership::view(seen) else {
+        let Some(view) = seen.view() else {
             return;
         };
-        let ownership = membership::ownership(view);
-        let membership = membership::membership(view);
+        let ownership = words::ownership(view);
+        let membership = words::membership(view);
         self.core.membership = Some(membership.clone());
         // Both at once: claims say nothing without those who make them.
         let mut outcome = self
             .core
             .tell_all([Input::Ownership(ownership), Input::Membership(membership)]);
-        if self.term != view.term {
-            // Decided anew, if with the same result: the wire waits for it.
-            self.term = view.term;
-            outcome.table = outcome.table.or_else(|| self.core.speaker.l2_table());
-            if outcome.table.is_none() {
-                self.orders.send_modify(|orders| orders.term = view.term);
-            }
+        let (speaker, table) = (&self.core.speaker, outcome.table);
+        outcome.table = self.issuer.decided(view.term, table, speaker);
+        if outcome.table.is_none() {
+            self.orders.send_if_modified(|orders| {
+                let renewed = orders.term != view.term;
+                orders.term = view.term;
+                renewed
+            });
         }
         self.carry_out(outcome);
     }
@@ -412,9 +413,7 @@ impl FactsSide {
             if let Some(table) = outcome.table {
                 // Converted, and the one before dropped, where no answer waits for it.
                 let node = self.core.speaker.node().as_str();
-                let table = Some(Arc::new(convert::table(table, node, self.term)));
-                let term = self.term;
-                self.orders.send_replace(Orders { table, term });
+                self.orders.send_replace(self.issuer.orders(table, node));
             }
             if let Some(spec) = self.bgp.configuration(&self.core, outcome.bgp.is_some()) {
                 self.source.configure_frr(spec);

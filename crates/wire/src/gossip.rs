@@ -191,6 +191,10 @@ pub struct Gossip {
     features: Features,
     /// The application's meta data.
     meta: Vec<u8>,
+    /// Whether this node has exchanged states with nobody since it last saw nobody else.
+    apart: bool,
+    /// When the next member that comes back is asked what it knows, at the earliest.
+    welcome: Instant,
     /// Since when all members speak claims.
     spoken_since: Option<Instant>,
     /// See [`Self::generation`].
@@ -254,6 +258,8 @@ impl Gossip {
             claims: Claims::default(),
             features,
             meta,
+            apart: true,
+            welcome: now,
             spoken_since: None,
             generation: 0,
             changed: true,
@@ -300,6 +306,7 @@ impl Gossip {
     fn follow(&mut self, now: Instant) {
         self.ring(now);
         if std::mem::take(&mut self.changed) {
+            self.apart |= self.is_alone();
             self.fleet_follow(now);
             self.claims_follow(now);
         }

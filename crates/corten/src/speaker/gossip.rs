@@ -1,27 +1,23 @@
 //! The membership driver: one short loop that owns the gossip sockets and feeds
 //! [`wire::Gossip`].
 
-mod join;
 pub(crate) mod tuning;
 
 use crate::report;
-use crate::speaker::l2::Orders;
 use crate::speaker::lease::SharedLease;
 use crate::speaker::until;
 use corten_host::gossip::{Endpoint, StreamEvent, Streams};
+use corten_node::joining::Found;
+use corten_node::orders::Orders;
+use corten_node::standing::{Seen, Standing};
 use corten_wire::gossip as wire;
 use corten_wire::l2::Table;
-use join::Joiner;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Datagrams taken before anything else gets its turn.
 const BURST: usize = 64;
-/// How long leaving may take (`spec/metallb.md` §5.6).
-const LEAVE: Duration = Duration::from_secs(1);
 
 /// What the driver is told once.
 #[derive(Debug)]
@@ -47,47 +43,6 @@ pub(crate) struct Ports {
     pub(crate) leave: oneshot::Receiver<()>,
 }
 
-/// What discovery found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// It hasn't looked yet.
-    Nothing,
-    /// So much is known, and some couldn't be asked.
-    Some(BTreeSet<SocketAddr>),
-    /// Everything that there is to find.
-    All(BTreeSet<SocketAddr>),
-}
-
-/// What the facts side needs to know: latest wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// Others may be there and weren't asked yet: nothing may rest on membership.
-    Unsettled,
-    /// The members.
-    Members(View),
-    /// This node has left; the members without it.
-    Left(View),
-}
-
-/// Who claims which address, and in which epoch.
-pub(crate) type Claims = BTreeMap<IpAddr, (u64, BTreeSet<String>)>;
-
-/// The names of the members, and what they claim.
-type Known = (BTreeSet<String>, Arc<Claims>);
-
-/// What the members are, as far as gossip tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    /// Their names.
-    pub(crate) names: BTreeSet<String>,
-    /// Who claims which address, and in which epoch.
-    pub(crate) claims: Arc<Claims>,
-    /// Whether claims may count.
-    pub(crate) fleet: wire::Fleet,
-    /// The term of the lease in which that was found.
-    pub(crate) term: u64,
-}
-
 /// Runs until it is dropped; after leaving it only waits for that.
 ///
 /// # Errors
@@ -103,7 +58,7 @@ pub(crate) async fn drive(
     loop {
         let deadline = driver.next();
         tokio::select! {
-            _ = &mut ports.leave, if driver.leaving.is_none() => driver.leave(),
+            _ = &mut ports.leave, if !driver.standing.is_leaving() => driver.leave(),
             received = driver.endpoint.receive(&mut buffer) => {
                 // An error is about a datagram sent earlier, such as a closed port.
                 if let Ok((length, from)) = received {
@@ -119,7 +74,7 @@ pub(crate) async fn drive(
             () = until(deadline) => {}
             Ok(()) = ports.found.changed() => {
                 let found = ports.found.borrow_and_update().clone();
-                driver.joiner.found(found, Instant::now());
+                driver.standing.found(found, Instant::now());
             }
             Ok(()) = ports.keys.changed() => {
                 let keys = ports.keys.borrow_and_update().clone();
@@ -144,43 +99,29 @@ struct Driver {
     machine: wire::Gossip,
     endpoint: Endpoint,
     streams: Streams<wire::StreamId>,
-    joiner: Joiner,
+    standing: Standing,
     grace: Duration,
     lease: SharedLease,
     /// When it is renewed again at the latest.
     renew_at: Instant,
-    /// Its term, and the one in which membership was last to be relied on.
-    term: u64,
-    settled: u64,
-    /// When leaving ends at the latest, once it began.
-    leaving: Option<Instant>,
-    left: bool,
-    /// What the machine said when its generation was this.
-    said: Option<(u64, Known)>,
 }
 
 impl Driver {
     fn new(config: Config, endpoint: Endpoint, lease: SharedLease) -> Self {
         let now = Instant::now();
         Self {
-            joiner: Joiner::new(config.gossip.address, now),
+            standing: Standing::new(config.gossip.address, lease.renew(), now),
             machine: wire::Gossip::new(config.gossip, now),
             endpoint,
             streams: Streams::default(),
             grace: config.grace,
-            term: lease.renew(),
-            settled: 0,
             lease,
             renew_at: now,
-            leaving: None,
-            left: false,
-            said: None,
         }
     }
 
     fn next(&self) -> Option<Instant> {
-        let leaving = self.leaving.filter(|_| !self.left);
-        let deadlines = [self.machine.poll_timeout(), self.joiner.next(), leaving];
+        let deadlines = [self.machine.poll_timeout(), self.standing.next()];
         deadlines.into_iter().flatten().chain([self.renew_at]).min()
     }
 
@@ -219,9 +160,7 @@ impl Driver {
     }
 
     fn leave(&mut self) {
-        let now = Instant::now();
-        self.leaving = Some(now + LEAVE);
-        self.machine.leave(now);
+        self.standing.leave(&mut self.machine, Instant::now());
     }
 
     /// This loop goes round. After a gap the members are asked what happened.
@@ -229,11 +168,10 @@ impl Driver {
         let now = Instant::now();
         let term = self.lease.renew();
         self.renew_at = now + self.lease.period();
-        if std::mem::replace(&mut self.term, term) != term {
+        // What is known already is of before.
+        self.flush();
+        if self.standing.renewed(term, now) {
             tracing::warn!("this process was stopped or starved: asking what happened meanwhile");
-            // What is known already is of before.
-            self.flush();
-            self.joiner.again(now);
         }
     }
 
@@ -242,19 +180,7 @@ impl Driver {
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
         }
-        if self.leaving.is_some_and(|at| at <= now) {
-            self.left = true;
-        }
-        if self.leaving.is_none() {
-            if self.joiner.asks_again(now) {
-                self.machine.rejoin(now);
-            }
-            let present = self.machine.members().filter(|m| m.state.is_present());
-            let present = present.map(wire::Member::address).collect();
-            for address in self.joiner.due(&present, now) {
-                self.machine.join(address, now);
-            }
-        }
+        self.standing.due(&mut self.machine, now);
         self.flush();
     }
 
@@ -266,47 +192,9 @@ impl Driver {
         }
     }
 
-    /// The names of the members, and who claims what.
-    fn known(&mut self) -> Known {
-        let generation = self.machine.generation();
-        if let Some((of, known)) = &self.said
-            && *of == generation
-        {
-            return known.clone();
-        }
-        let present = self.machine.members().filter(|m| m.state.is_present());
-        let names = present.map(|m| m.alive.node.clone()).collect();
-        let claims = self.machine.claims().map(|(ip, epoch, nodes)| {
-            let nodes = nodes.into_iter().map(ToOwned::to_owned).collect();
-            (ip, (epoch, nodes))
-        });
-        let known = (names, Arc::new(claims.collect()));
-        self.said = Some((generation, known.clone()));
-        known
-    }
-
     /// Tells the facts side, if it is news.
     fn settle(&mut self, seen: &watch::Sender<Seen>) {
-        let (names, claims) = self.known();
-        let exchanged = self.machine.counters().exchanges > 0;
-        let settled = self.joiner.is_settled(exchanged, names.len() > 1);
-        if settled && self.leaving.is_none() {
-            self.settled = self.term;
-        }
-        let term = self.settled;
-        let view = View {
-            names,
-            claims,
-            fleet: self.machine.fleet(),
-            term,
-        };
-        let now = if self.left {
-            Seen::Left(view)
-        } else if self.leaving.is_some() || settled {
-            Seen::Members(view)
-        } else {
-            Seen::Unsettled
-        };
+        let now = self.standing.see(&self.machine);
         seen.send_if_modified(|known| {
             let changed = *known != now;
             if changed {
@@ -334,13 +222,13 @@ impl Driver {
 
     fn event(&mut self, event: wire::Event) {
         match event {
-            wire::Event::Exchanged { with } => self.joiner.exchanged(with),
+            wire::Event::Exchanged { with } => self.standing.exchanged(with),
             wire::Event::NotExchanged { with, why } => {
-                if self.joiner.failed(with) {
+                if self.standing.not_exchanged(with) {
                     tracing::warn!(%with, %why, "can't join: trying again");
                 }
             }
-            wire::Event::Left => self.left = true,
+            wire::Event::Left => self.standing.left(),
             wire::Event::Member { node, state, by } => say(&node, state, &by),
             wire::Event::Conflict { node, known, other } => {
                 tracing::error!(node, %known, %other, "two hosts gossip under one name: the second is ignored");

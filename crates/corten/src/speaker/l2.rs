@@ -13,12 +13,13 @@ use crate::report;
 use corten_engine::advertise::l2::Conflict;
 use corten_engine::speaker::LinkState;
 use corten_host::netlink::LinkMonitor;
+use corten_node::orders::{self, Orders};
+use corten_node::words;
 use corten_wire::l2 as wire;
 use sockets::Sockets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
@@ -32,15 +33,6 @@ pub(crate) struct Config {
     pub(crate) gratuitous_rate: NonZeroU32,
     pub(crate) assign: bool,
     pub(crate) seed: u64,
-}
-
-/// What is to be done: latest wins.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Orders {
-    /// The desired table; `None` until something was decided.
-    pub(crate) table: Option<Arc<wire::Table>>,
-    /// The term of the lease in which that was decided.
-    pub(crate) term: u64,
 }
 
 /// How the driver is reached.
@@ -187,21 +179,17 @@ impl Driver {
 
     fn follow(&mut self, orders: Orders) {
         self.watch();
-        let now = Instant::now();
-        if let Some(table) = orders.table {
-            self.machine.handle_table(table, now);
-        }
-        if self.machine.is_silent() && self.right.resume(orders.term) {
+        let right = &self.right;
+        let resume = |term| right.resume(term);
+        if orders::follow(&mut self.machine, orders, resume, Instant::now()) {
             tracing::info!("what happened meanwhile is known: answering again");
-            self.machine.speak_again(now);
         }
     }
 
     /// Falls silent if the right to answer has ended.
     fn watch(&mut self) {
-        if !self.right.is_held() && !self.machine.is_silent() {
+        if orders::watch(&mut self.machine, self.right.is_held()) {
             tracing::warn!("silent: this process was stopped or starved, others may answer");
-            self.machine.fall_silent();
         }
     }
 
@@ -227,7 +215,7 @@ impl Driver {
             .iter()
             .map(|l| convert::interface(l, excluded))
             .collect();
-        self.observed.links = Some(usable.usable.iter().map(convert::link_state).collect());
+        self.observed.links = Some(usable.usable.iter().map(words::link_state).collect());
         self.links = usable
             .usable
             .iter()
@@ -256,7 +244,7 @@ impl Driver {
         self.flush();
         if now.conflicts != before.conflicts {
             let conflicts = self.machine.conflicts();
-            self.observed.conflicts = conflicts.iter().map(convert::conflict).collect();
+            self.observed.conflicts = conflicts.iter().map(words::conflict).collect();
         } else if !relinked {
             return;
         }

@@ -8,6 +8,7 @@
 
 // DEVIATION: MetalLB's speaker goes on answering when it wakes up, until gossip tells it more.
 
+use corten_node::lease::Lease;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl SharedLease {
 
     /// Between renewals.
     pub(crate) fn period(&self) -> Duration {
-        self.0.get().limit / 4
+        self.0.get().period()
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Lease, Duration) -> T) -> T {
@@ -68,50 +69,15 @@ impl SharedLease {
     }
 }
 
-/// The lease itself; `now` is the time since the machine started.
-#[derive(Clone, Copy, Debug)]
-struct Lease {
-    limit: Duration,
-    renewed: Duration,
-    /// Raised each time it ends.
-    term: u64,
-    held: bool,
-}
-
-impl Lease {
-    fn new(limit: Duration, now: Duration) -> Self {
-        Self {
-            limit,
-            renewed: now,
-            term: 0,
-            held: true,
-        }
-    }
-
-    /// Whether it is held; a gap ends it.
-    fn check(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.renewed) > self.limit {
-            self.term += 1;
-            self.held = false;
-            // The gap is noted: what comes after it is another one.
-            self.renewed = now;
-        }
-        self.held
-    }
-
-    fn renew(&mut self, now: Duration) -> u64 {
-        self.check(now);
-        self.renewed = now;
-        self.term
-    }
-
-    /// A decision of an earlier term doesn't know of the last gap.
-    fn resume(&mut self, term: u64, now: Duration) -> bool {
-        self.check(now);
-        self.held |= term == self.term;
-        self.held
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::{Right, SharedLease};
+    use std::time::Duration;
+
+    #[test]
+    fn without_membership_nothing_ends_the_right() {
+        assert!(Right::Unconditional.is_held());
+        let right = Right::Leased(SharedLease::new(Duration::from_secs(3600)));
+        assert!(right.is_held());
+    }
+}

@@ -5,20 +5,19 @@ use crate::ask::{PATIENCE, ask_within};
 use crate::cli::membership::{Detector, Host, MembershipArgs, Ownership};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
-use crate::speaker::gossip::{Config, Found, Ports, Seen, View};
-use crate::speaker::l2::Orders;
+use crate::speaker::gossip::{Config, Ports};
 use anyhow::Context as _;
 use corten_engine::membership::Membership;
-use corten_engine::names::NodeName;
-use corten_engine::ownership::{self, Claim, Fleet, Policy};
 use corten_host::gossip::resolve;
+use corten_node::joining::Found;
+use corten_node::orders::Orders;
+use corten_node::standing::Seen;
 use corten_wire::gossip::{
-    self as wire, Claiming, Detection, Envelope, GossipOptions, Keyring, Label, Parameters,
-    Security,
+    Claiming, Detection, Envelope, GossipOptions, Keyring, Label, Parameters, Security,
 };
 use futures_util::future::Either;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -278,39 +277,4 @@ impl Link {
         };
         ask_within(PATIENCE, queries, |reply| reply).await
     }
-}
-
-/// What is known of the members; `None` while nothing may rest on it.
-pub(super) fn view(seen: &Seen) -> Option<&View> {
-    match seen {
-        Seen::Unsettled => None,
-        Seen::Members(view) | Seen::Left(view) => Some(view),
-    }
-}
-
-/// Who claims what, in the engine's words.
-pub(super) fn ownership(view: &View) -> ownership::Ownership {
-    let claim = |(ip, (epoch, nodes)): (&IpAddr, &(u64, BTreeSet<String>))| {
-        let nodes = nodes.iter().cloned().map(NodeName).collect();
-        let epoch = *epoch;
-        (*ip, Claim { epoch, nodes })
-    };
-    ownership::Ownership {
-        fleet: match view.fleet {
-            wire::Fleet::Stateless => Fleet::Stateless,
-            wire::Fleet::Claiming { sticky } => Fleet::Claiming {
-                default: if sticky {
-                    Policy::Sticky
-                } else {
-                    Policy::Metallb
-                },
-            },
-        },
-        claims: view.claims.iter().map(claim).collect(),
-    }
-}
-
-/// The same in the engine's words.
-pub(super) fn membership(view: &View) -> Membership {
-    Membership::Members(view.names.iter().cloned().map(NodeName).collect())
 }

@@ -6,6 +6,10 @@
 //! kept, so in whatever order they come, all end up with the same. Who may have the address is for
 //! the caller to decide: the machine says who claims it.
 //!
+//! Who sees nobody claims nothing: it would raise the epochs of all it holds, and take everything
+//! with it when it is found again. It claims when it has exchanged states with somebody, what
+//! nobody else claims by then.
+//!
 //! Invariants: a claim counts only while its node is a member in the life that made it; a node
 //! never uses an epoch twice for an address it held meanwhile; giving an address up takes back a
 //! node's own claim and touches nobody else's. What can't be used is counted.
@@ -17,10 +21,11 @@ pub(super) use spoken::Spoken;
 use super::broadcast::Topic;
 use super::detector::Features;
 use super::message::Message;
-use super::{Drop, Gossip, Member};
+use super::push_pull::PushPull;
+use super::{Drop, Gossip, Member, Presence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Farthest an epoch may be ahead of the highest known: far more than an address moves while a
 /// node is away, and so little that nobody can use epochs up.
@@ -29,6 +34,9 @@ const JUMP: u64 = 1 << 20;
 const ADDRESSES_MAX: usize = 1 << 16;
 /// Most claims of one epoch and address: more nodes than that don't take it at once.
 const TIES_MAX: usize = 16;
+
+/// How long members take at most to refute that they are dead.
+const ELSEWHERE: Duration = Duration::from_secs(3);
 
 /// A claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +68,9 @@ pub(super) struct Claims {
     records: BTreeMap<IpAddr, Record>,
     /// Addresses this node holds.
     held: BTreeSet<IpAddr>,
+    /// Lives that whoever this node met after it had seen nobody knows of, and until when that
+    /// counts: they may take a moment to refute what this node believes of them.
+    elsewhere: Option<(BTreeMap<String, u64>, Instant)>,
     /// Tells batches apart while they are spread.
     batches: u64,
 }
@@ -154,8 +165,8 @@ impl Claims {
 }
 
 impl Gossip {
-    /// The addresses this node holds from now on: new ones are claimed, and those it holds no
-    /// more are given up. Nothing if this node doesn't speak claims.
+    /// The addresses this node holds from now on: new ones that no other member claims are claimed,
+    /// and those it holds no more are given up. Nothing if this node doesn't speak claims.
     pub fn hold(&mut self, held: BTreeSet<IpAddr>, now: Instant) {
         let Some(life) = self.life() else {
             return;
@@ -164,11 +175,12 @@ impl Gossip {
         let claims = &self.claims;
         let gone = claims.held.difference(&held);
         let gone = gone.filter_map(|ip| claims.given_up(*ip, &own, life));
-        let new = held.difference(&claims.held);
-        let new = new.map(|ip| claims.next(*ip, life));
-        let said: Vec<Claim> = gone.chain(new).collect();
+        let gone: Vec<Claim> = gone.collect();
+        let new = held.difference(&claims.held).copied().collect();
         self.claims.held = held;
-        self.say_claims(said, now);
+        self.say_claims(gone, now);
+        // What another member claims is its own until it says otherwise, which is heard.
+        self.claim_again(new, now);
     }
 
     /// Who claims each address in its highest epoch, and that epoch; members in the life that
@@ -236,6 +248,28 @@ impl Gossip {
         messages
     }
 
+    /// Whether anybody else is a member now.
+    pub(super) fn is_alone(&self) -> bool {
+        let own = &self.options.name;
+        let mut present = self.members.iter().filter(|m| m.state.is_present());
+        present.all(|m| m.alive.node == *own)
+    }
+
+    /// This node saw nobody, and exchanges states now: what it holds and none of those who live
+    /// elsewhere claims, it claims.
+    pub(super) fn meet_again(&mut self, state: &PushPull, now: Instant) {
+        if !self.apart || self.presence != Presence::Here {
+            return;
+        }
+        self.apart = false;
+        let present = state.members.iter().filter(|(state, _)| state.is_present());
+        let present = present
+            .filter_map(|(_, alive)| Some((alive.node.clone(), Features::of(&alive.meta).life?)));
+        self.claims.elsewhere = Some((present.collect(), now + ELSEWHERE));
+        self.hear_state(state.user.clone(), now);
+        self.claims_follow(now);
+    }
+
     /// Somebody's claims were heard, from whomever.
     pub(super) fn hear_claims(&mut self, spoken: Spoken, now: Instant) {
         if self.life().is_none() {
@@ -269,14 +303,21 @@ impl Gossip {
     }
 
     fn claim_again(&mut self, of: Vec<IpAddr>, now: Instant) {
-        let Some(life) = self.life() else { return };
+        let Some(life) = self.life().filter(|_| !self.apart) else {
+            return;
+        };
         let lives = self.lives();
+        let elsewhere = self.claims.elsewhere.as_ref();
+        let elsewhere = elsewhere.filter(|(_, until)| now < *until).map(|e| &e.0);
+        let lives_on = |node: &String, word: &Word| {
+            lives.get(node.as_str()) == Some(&word.life)
+                || elsewhere.is_some_and(|e| e.get(node) == Some(&word.life))
+        };
         let claimed = |ip: &IpAddr| {
             let record = self.claims.records.get(ip);
             record.is_some_and(|record| {
-                record.words.iter().any(|(node, word)| {
-                    !word.given_up && lives.get(node.as_str()) == Some(&word.life)
-                })
+                let mut words = record.words.iter();
+                words.any(|(node, word)| !word.given_up && lives_on(node, word))
             })
         };
         let own = of.into_iter().filter(|ip| self.claims.held.contains(ip));

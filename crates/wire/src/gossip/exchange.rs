@@ -8,13 +8,16 @@ use super::{Drop, Event, Gossip, Malformed, Member, Output, Presence};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Most streams at a time, each way.
 const STREAMS_MAX: usize = 32;
 
 /// Members asked at a time by a node that was away.
 const AGAIN: usize = 3;
+
+/// Least time between exchanges with members that come back.
+const BETWEEN_WELCOMES: Duration = Duration::from_secs(1);
 
 /// Names a stream between the machine and its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +147,16 @@ impl Gossip {
         true
     }
 
+    /// A member that was dead is back in the life it had: both sides may have heard what the
+    /// other hasn't, and rumours of that are over. Some of those who notice ask it.
+    pub(super) fn welcome_back(&mut self, with: SocketAddr, now: Instant) {
+        let members = self.members.len().max(1);
+        if now >= self.welcome && self.rng.random_range(0..members) < AGAIN {
+            self.welcome = now + BETWEEN_WELCOMES;
+            self.exchange(with, false, now);
+        }
+    }
+
     fn write(&mut self, stream: StreamId, direction: Direction, message: Vec<u8>) {
         let nonce = self.rng.random();
         let envelope = &self.options.envelope;
@@ -215,6 +228,8 @@ impl Gossip {
     ) {
         match (purpose, message) {
             (Purpose::Serve, StreamMessage::PushPull(state)) => {
+                // Whoever is new learns what this node claims before it decides anything.
+                self.meet_again(&state, now);
                 let ours = self.state(state.join).encode();
                 self.write(stream, Direction::Answer, ours);
                 self.counters.exchanges += 1;
@@ -270,12 +285,13 @@ impl Gossip {
 
     /// Takes over what another node knows.
     fn merge(&mut self, state: PushPull, now: Instant) {
-        for malformed in state.malformed {
-            self.drop(malformed);
+        for malformed in &state.malformed {
+            self.drop(*malformed);
         }
         if self.presence != Presence::Here {
             return;
         }
+        self.meet_again(&state, now);
         for (said, alive) in state.members {
             let accusation = |from: &str| Accusation {
                 incarnation: alive.incarnation,

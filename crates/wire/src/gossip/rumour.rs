@@ -1,6 +1,7 @@
 //! What is said of members, and what follows for what is known (SWIM §4.2; Lifeguard).
 
 use super::broadcast::Topic;
+use super::detector::Features;
 use super::message::{Accusation, Alive, Message, Versions};
 use super::suspicion::Suspicion;
 use super::{Drop, Event, Gossip, Member, MemberState, Presence};
@@ -100,16 +101,21 @@ impl Gossip {
                 return self.conflict(&alive, now);
             }
         }
-        if alive.incarnation < member.alive.incarnation && !moved {
-            return self.drop(Drop::Stale);
-        }
-        if alive.incarnation == member.alive.incarnation && !moved {
+        if alive.incarnation <= member.alive.incarnation && !moved {
+            let stale = alive.incarnation < member.alive.incarnation;
+            self.object(&alive);
+            if stale {
+                self.drop(Drop::Stale);
+            }
             return;
         }
         self.suspicions.remove(&alive.node);
         let was = member.state;
         let changed = !was.is_present() || was == MemberState::Suspect;
         let news = changed || member.alive.meta != alive.meta;
+        let life = |meta: &[u8]| Features::of(meta).life;
+        let back = was == MemberState::Dead && life(&member.alive.meta) == life(&alive.meta);
+        let address = alive.address;
         self.broadcast(&alive.node, &Message::Alive(alive.clone()));
         let node = alive.node.clone();
         if let Some(member) = self.members.get_mut(&node) {
@@ -121,6 +127,34 @@ impl Gossip {
         if news {
             self.tell(&node, MemberState::Alive, &node);
         }
+        if back {
+            self.welcome_back(address, now);
+        }
+    }
+
+    /// A member that is gone is said to be alive, in an incarnation no higher than the one it went
+    /// in: it may have started anew and not know of that. It is told, so that it can refute it.
+    fn object(&mut self, alive: &Alive) {
+        let Some(member) = self.members.get(&alive.node) else {
+            return;
+        };
+        let life = |meta: &[u8]| Features::of(meta).life;
+        let same = life(&member.alive.meta) == life(&alive.meta);
+        if same || member.state.is_present() {
+            return;
+        }
+        let (to, checksum) = (member.address(), member.takes_checksums());
+        let accusation = Message::Dead(Accusation {
+            incarnation: member.alive.incarnation,
+            node: alive.node.clone(),
+            from: match member.state {
+                MemberState::Left => alive.node.clone(),
+                MemberState::Alive | MemberState::Suspect | MemberState::Dead => {
+                    self.options.name.clone()
+                }
+            },
+        });
+        self.send_alone(to, accusation.encode(), checksum);
     }
 
     fn meet(&mut self, alive: Alive, now: Instant) {

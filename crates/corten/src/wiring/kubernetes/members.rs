@@ -2,13 +2,13 @@
 
 use super::super::membership::{self, Driver, Link, Terms};
 use crate::cli::kubernetes::MemberArgs;
-use crate::speaker::gossip::Found;
 use crate::speaker::gossip::tuning::Tuning;
-use crate::speaker::l2::Orders;
 use anyhow::{Context as _, ensure};
 use corten_cluster::kubernetes::Client;
 use corten_cluster::kubernetes::members::{Pods, pods};
 use corten_engine::names::NodeName;
+use corten_node::joining::Found;
+use corten_node::orders::Orders;
 use corten_wire::gossip::Label;
 use futures_util::future::Either;
 use std::collections::BTreeSet;

@@ -124,11 +124,47 @@ fn who_holds_what_nobody_claims_any_more_claims_it() {
     world.run(secs(1));
     hold(&mut world, 1, &[A]);
     world.run(secs(1));
-    // Node 0 holds it as well, and its claim is outdone.
-    check(&mut world, &[0, 2], &[claim(A, 2, &[1])]);
+    // Node 1 holds it as well; it is node 0's until that one is gone.
+    check(&mut world, &[1, 2], &[claim(A, 1, &[0])]);
+    world.kill(0);
+    world.run(secs(20));
+    check(&mut world, &[1, 2], &[claim(A, 2, &[1])]);
+}
+
+#[test]
+fn who_was_alone_takes_nothing_with_it() {
+    let mut world = World::of(3, claiming);
+    hold(&mut world, 0, &[A]);
+    hold(&mut world, 2, &[B]);
+    world.run(secs(1));
+    world.cut_between([2].into_iter(), &[0, 1]);
+    world.run(secs(20));
+    // Each side believes that it has everything.
+    hold(&mut world, 2, &[A, B]);
+    hold(&mut world, 1, &[B]);
+    world.run(secs(1));
+    world.cut.clear();
+    world.join(2, 0);
+    world.run(secs(2));
+    let all = [0, 1, 2];
+    check(&mut world, &all, &[claim(A, 1, &[0]), claim(B, 2, &[1])]);
+}
+
+#[test]
+fn who_is_new_learns_what_one_alone_has() {
+    let mut world = World::of(2, claiming);
     world.kill(1);
     world.run(secs(20));
-    check(&mut world, &[0, 2], &[claim(A, 3, &[0])]);
+    hold(&mut world, 0, &[A]);
+    world.run(secs(1));
+    check(&mut world, &[0], &[]);
+    let mut anew = claiming(1);
+    anew.seed[31] = 1;
+    world.start(anew);
+    world.join(1, 0);
+    // Question and answer take a millisecond each.
+    world.run(Duration::from_millis(5));
+    check(&mut world, &[1], &[claim(A, 1, &[0])]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_crash_is_known_everywhere_within_300_ms() {
     for count in [2, 3, 4, 10] {
         check_crash(count, millis(300));
     }
-    check_crash(100, millis(400));
+    check_crash(100, millis(450));
 }
 
 #[test]

@@ -38,10 +38,3 @@ fn a_gap_while_it_is_lost_is_a_gap_as_well() {
     assert_eq!(lease.renew(ms(2000)), 2);
     assert!(lease.resume(2, ms(2001)));
 }
-
-#[test]
-fn without_membership_nothing_ends_the_right() {
-    assert!(Right::Unconditional.is_held());
-    let right = Right::Leased(SharedLease::new(Duration::from_secs(3600)));
-    assert!(right.is_held());
-}

@@ -64,6 +64,30 @@ fn who_isnt_a_member_is_joined_eagerly_by_one_alone_and_calmly_else() {
 }
 
 #[test]
+fn many_who_are_missing_take_turns() {
+    let (mut j, mut now) = joiner();
+    let all: Vec<u8> = (1..=8).collect();
+    j.found(Found::All(set(&all)), now);
+    let mut tried = Vec::new();
+    for _ in 0..4 {
+        tried.push(j.due(&set(&[1, 2]), now));
+        now += CALM;
+    }
+    assert_eq!(
+        tried,
+        [
+            set(&[3, 4, 5]),
+            set(&[6, 7, 8]),
+            set(&[3, 4, 5]),
+            set(&[6, 7, 8])
+        ]
+    );
+    let many: Vec<u8> = (1..=60).collect();
+    j.found(Found::All(set(&many)), now);
+    assert_eq!(j.due(&set(&[1]), now).len(), EAGER_TRIES);
+}
+
+#[test]
 fn a_failure_is_said_once_until_it_works() {
     let (mut j, _) = joiner();
     assert!(j.failed(at(2)));

@@ -1,0 +1,149 @@
+//! What must hold, and what was measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Two nodes that gossip reaches may answer for one address so long: until its old owner hears
+/// the new one, or is told of it.
+pub(super) const DOUBLE: Duration = Duration::from_millis(2_500);
+/// The API server tells the last node so much later than the first.
+pub(super) const API: Duration = Duration::from_secs(2);
+/// As long as a cut lasts, and until it has healed, whoever is on one LAN.
+pub(super) const DOUBLE_CUT: Duration = Duration::from_secs(3_600);
+/// Nobody may answer so long, whatever happened.
+pub(super) const NONE: Duration = Duration::from_secs(16);
+/// A cut has healed so long after its end.
+pub(super) const HEAL: Duration = Duration::from_secs(25);
+/// Everything is as it was so long after the last trouble.
+pub(super) const CALM: Duration = Duration::from_secs(20);
+/// Where nothing happens nothing may be missing, but for what a hand-over takes.
+pub(super) const NONE_CALM: Duration = Duration::from_millis(300);
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// The longest that nobody answered for an address although somebody could.
+    pub none: Duration,
+    /// The longest that two answered for one on the same LAN although gossip was whole.
+    pub double: Duration,
+    /// The same while it was cut.
+    pub double_cut: Duration,
+}
+
+/// An invariant is broken.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// When.
+    pub at: Duration,
+    /// Which, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {:.3} s: {}", self.at.as_secs_f64(), self.what)
+    }
+}
+
+/// Who answers for what, and since when that is as it mustn't be.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    answers: Vec<BTreeSet<IpAddr>>,
+    pub(super) owners: BTreeMap<IpAddr, BTreeSet<usize>>,
+    none_since: BTreeMap<IpAddr, Duration>,
+    double_since: BTreeMap<IpAddr, Duration>,
+    pub(super) measured: Measured,
+}
+
+/// What is the case besides.
+pub(super) struct Circumstances<'a> {
+    pub(super) time: Duration,
+    /// Whether two nodes are on one LAN.
+    pub(super) together: &'a dyn Fn(usize, usize) -> bool,
+    /// How much later than another a node may know of what decides.
+    pub(super) api: Duration,
+    /// Whether gossip is cut, or was not long ago.
+    pub(super) cut: bool,
+    /// When the last trouble began or ended.
+    pub(super) trouble: Duration,
+    /// Since when somebody could answer.
+    pub(super) able: Option<Duration>,
+}
+
+impl Judge {
+    pub(super) fn new(nodes: usize, addresses: impl Iterator<Item = IpAddr>) -> Self {
+        Self {
+            answers: vec![BTreeSet::new(); nodes],
+            owners: addresses.map(|ip| (ip, BTreeSet::new())).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A node answers for these now; whether that is news.
+    pub(super) fn answers(&mut self, node: usize, now: BTreeSet<IpAddr>) -> bool {
+        let Some(before) = self.answers.get_mut(node) else {
+            return false;
+        };
+        if *before == now {
+            return false;
+        }
+        for ip in before.symmetric_difference(&now) {
+            let owners = self.owners.entry(*ip).or_default();
+            if now.contains(ip) {
+                owners.insert(node);
+            } else {
+                owners.remove(&node);
+            }
+        }
+        *before = now;
+        true
+    }
+
+    /// Looks at everything, once something changed or time passed.
+    pub(super) fn look(&mut self, now: &Circumstances<'_>) -> Result<(), Violation> {
+        let time = now.time;
+        for (ip, owners) in &self.owners {
+            let pairs = owners
+                .iter()
+                .flat_map(|a| owners.iter().map(move |b| (a, b)));
+            let double = pairs
+                .filter(|(a, b)| a < b)
+                .any(|(a, b)| (now.together)(*a, *b));
+            if double {
+                let since = *self.double_since.entry(*ip).or_insert(time);
+                let lasts = time.saturating_sub(since);
+                let (longest, limit) = if now.cut {
+                    (&mut self.measured.double_cut, DOUBLE_CUT)
+                } else {
+                    (&mut self.measured.double, DOUBLE + now.api)
+                };
+                *longest = lasts.max(*longest);
+                if lasts > limit {
+                    return Err(Violation {
+                        at: time,
+                        what: format!("{ip} has been answered by {owners:?} for {lasts:?}"),
+                    });
+                }
+            } else {
+                self.double_since.remove(ip);
+            }
+            let Some(able) = now.able.filter(|_| owners.is_empty()) else {
+                self.none_since.remove(ip);
+                continue;
+            };
+            let since = *self.none_since.entry(*ip).or_insert(time);
+            let lasts = time.saturating_sub(since.max(able));
+            self.measured.none = lasts.max(self.measured.none);
+            let calm = since > now.trouble + CALM;
+            if lasts > if calm { NONE_CALM } else { NONE } {
+                return Err(Violation {
+                    at: time,
+                    what: format!("nobody has answered for {ip} for {lasts:?}"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
