@@ -244,6 +244,20 @@ impl Site {
         })
     }
 
+    /// Waits until all speakers know each other: until then the death of one says nothing to the
+    /// others, and addresses move as one after the other is seen.
+    pub(crate) fn wait_members(&self) -> Result<()> {
+        for speaker in &self.speakers {
+            wait_until("the other members", DEADLINE, || {
+                let log = speaker.log();
+                let alive = log.iter().filter(|l| l.contains("member is alive"));
+                Ok((alive.count() + 1 >= self.speakers.len()).then_some(()))
+            })
+            .with_context(|| self.story())?;
+        }
+        Ok(())
+    }
+
     /// Waits until each address is answered for by one node, the same on every LAN; gives the
     /// nodes' names.
     pub(crate) fn wait_owned(&self, ips: &[IpAddr]) -> Result<BTreeMap<IpAddr, String>> {
@@ -286,15 +300,8 @@ fn a_killed_speaker_is_replaced_at_once() -> Result<()> {
     let mut site = Site::with_services(COUNT, Membership::On)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    site.wait_members()?;
     let owners = site.wait_owned(&ips)?;
-    // All three know each other, or the death of one would say nothing to the others.
-    for speaker in &mut site.speakers {
-        wait_until("two others", DEADLINE, || {
-            let log = speaker.log();
-            let alive = log.iter().filter(|l| l.contains("member is alive"));
-            Ok((alive.count() >= 2).then_some(()))
-        })?;
-    }
     let dead = &owners[&ips[0]];
     let index = site.world.nodes.iter().position(|n| n.name == *dead);
     let index = index.context("an owner that is no node")?;
@@ -360,6 +367,7 @@ fn announcements_outlive_the_api_server() -> Result<()> {
     let mut site = Site::with_services(COUNT, Membership::On)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    site.wait_members()?;
     let owners = site.wait_owned(&ips)?;
     site.cluster.kill_server()?;
     // Each watch has failed and been tried again by then: the log says so once a kind.

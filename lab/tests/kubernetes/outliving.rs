@@ -71,6 +71,7 @@ fn an_outage_under_load_loses_nothing() -> Result<()> {
     let mut site = Site::with_services(COUNT, Membership::On)?;
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
+    site.wait_members()?;
     let owners = site.wait_owned(&ips)?;
     let client = site.cluster().another_client()?;
     let nodes: Vec<String> = site.world().nodes.iter().map(|n| n.name.clone()).collect();
@@ -79,7 +80,10 @@ fn an_outage_under_load_loses_nothing() -> Result<()> {
     thread::scope(|scope| {
         scope.spawn(|| load.run(&client, &nodes));
         let result = outage(&mut site, &load, seconds, |site| {
-            ensure!(site.wait_owned(&ips)? == owners, "an address moved");
+            let now = site.wait_owned(&ips)?;
+            let moved = ips.iter().filter(|ip| now[*ip] != owners[*ip]);
+            let moved: Vec<_> = moved.map(|ip| (ip, &owners[ip], &now[ip])).collect();
+            ensure!(moved.is_empty(), "moved: {moved:?}\n{}", site.story());
             Ok(())
         });
         load.stop.store(true, Ordering::Relaxed);
