@@ -219,6 +219,15 @@ fn wanted_curves(
 pub struct Shown(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl Shown {
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
     /// Shows this one from the next connection on.
     pub(crate) fn show(&self, key: Arc<CertifiedKey>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);

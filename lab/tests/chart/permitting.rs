@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[Trial] = &[
         roles_are_those_of_the_manifests,
     ),
     ("what_is_off_is_not_granted", what_is_off_is_not_granted),
+    ("a_leader_may_write_its_lease", a_leader_may_write_its_lease),
     ("metallbs_roles_suffice", metallbs_roles_suffice),
 ];
 
@@ -91,6 +92,24 @@ fn roles_are_those_of_the_manifests() -> Result<()> {
             wanted.difference(&found)
         );
     }
+    Ok(())
+}
+
+/// A trial of the API server's shows that a leader uses just these.
+fn a_leader_may_write_its_lease() -> Result<()> {
+    let granted = |values: &str| granted(&rendered("metallb", values)?, "metallb-controller");
+    let without = granted("controller: {leaderElection: {enabled: false}}")?;
+    let with = granted("")?;
+    let more: Vec<_> = with.difference(&without).collect();
+    let lease = |name: &str, verb: &str| -> Grant {
+        ["Role", "coordination.k8s.io", "leases", name, verb].map(str::to_owned)
+    };
+    let expected = [
+        lease("", "create"),
+        lease("corten-controller", "get"),
+        lease("corten-controller", "update"),
+    ];
+    ensure!(more == expected.iter().collect::<Vec<_>>(), "{more:?}");
     Ok(())
 }
 

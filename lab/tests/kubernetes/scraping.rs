@@ -1,11 +1,11 @@
 //! Metrics and health as Prometheus and the kubelet see them: TLS, tokens the API server knows, and
 //! what happens while it is gone.
 
-use crate::objects::{custom, service};
+use crate::objects::{NAMESPACE, custom, service};
 use crate::setup::{self, DEADLINE, wait, wait_addresses};
 use anyhow::{Context, Result, ensure};
 use corten_lab::https::{self, Answer};
-use corten_lab::kubernetes::Kubernetes;
+use corten_lab::kubernetes::{Kind, Kubernetes};
 use corten_lab::manifests::state_directory;
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
@@ -99,9 +99,14 @@ fn metrics_are_for_those_who_may_read_them() -> Result<()> {
         symlink(format!("..data/{name}"), dir.join(name))?;
     }
     let first = mount(dir, "..first")?;
-    let flag = format!("--metrics-cert-dir={}", dir.display());
+    let flags = [
+        format!("--metrics-cert-dir={}", dir.display()),
+        format!("--cert-dir={}", dir.display()),
+        "--disable-cert-rotation".to_owned(),
+    ];
+    let flags = flags.each_ref().map(String::as_str);
     let ns = cluster.netns().clone();
-    let mut controller = setup::start(&cluster, &ns, "controller", &[&flag])?;
+    let mut controller = setup::start(&cluster, &ns, "controller", &flags)?;
     wait(&mut controller, "readiness", || {
         let ready = ask(&ns, HEALTH, "/readyz").is_ok_and(|said| said.contains("200 OK"));
         Ok(ready.then_some(()))
@@ -125,6 +130,10 @@ fn metrics_are_for_those_who_may_read_them() -> Result<()> {
         );
         ensure!(answer.certificate == first, "another certificate");
     }
+    let secret = cluster
+        .client()
+        .get(Kind::Secret, NAMESPACE, "metallb-webhook-cert")?;
+    ensure!(secret.is_none(), "a certificate that nobody asked for");
     let health = ask(&ns, HEALTH, "/metrics")?;
     ensure!(health.contains("404"), "{health}");
     let clear = ask(&ns, METRICS, "/metrics").unwrap_or_default();
@@ -187,6 +196,10 @@ fn certificates_are_taken_up(ns: &Netns, dir: &Path, controller: &mut Process) -
     exchange(dir, "..third")?;
     wait_logged(controller, "the certificate from before is shown")?;
     ensure!(scrape(ns, None)?.certificate == second, "a bad pair");
+    // The webhooks' is in the same files here.
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 9443));
+    let webhook = ns.run(|| https::get(to, "/", None, DEADLINE))?;
+    ensure!(webhook.certificate == second, "the webhooks' certificate");
     let fourth = mount(dir, "..fourth")?;
     wait(controller, "the fourth certificate", || {
         let answer = scrape(ns, None)?;

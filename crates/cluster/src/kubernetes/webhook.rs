@@ -73,14 +73,15 @@ pub enum Certificates {
     Files(PathBuf),
 }
 
-/// Serves the webhooks and keeps their certificate for as long as it is polled.
+/// Gives what shows the webhooks' certificate, and what serves them and keeps it for as long as it
+/// is polled.
 ///
 /// # Errors
 /// If the address can't be listened on or TLS can't be set up.
 pub fn serve(
     client: &Client,
     options: WebhookOptions,
-) -> Result<impl Future<Output = Infallible> + use<>, http::ListenError> {
+) -> Result<(Arc<Shown>, impl Future<Output = Infallible> + use<>), http::ListenError> {
     let failed = |source| http::ListenError::Tls {
         at: options.address.to_string(),
         source,
@@ -96,16 +97,17 @@ pub fn serve(
             (files.shown(), Either::Right(files.keep()))
         }
     };
-    let config = options.tls.server(shown).map_err(failed)?;
+    let config = options.tls.server(Arc::clone(&shown)).map_err(failed)?;
     let listener = http::Listener::tls(options.address, config, MAX_REVIEW)?;
     let asked = Arc::new((client.clone(), options));
     let answering = http::serve(listener, move |request| answer(Arc::clone(&asked), request));
-    Ok(async move {
+    let serving = async move {
         tokio::select! {
             never = answering => never,
             never = keeping => never,
         }
-    })
+    };
+    Ok((shown, serving))
 }
 
 async fn answer(asked: Arc<(Client, WebhookOptions)>, request: Request) -> Response {

@@ -3,7 +3,7 @@
 use crate::questions::{Leaving, Question, Questions};
 use corten_cluster::http::{self, Health, ListenError, Listener, Request, Response};
 use corten_cluster::kubernetes::access::{Access, Refusal};
-use corten_cluster::tls::TlsServer;
+use corten_cluster::tls::{Shown, TlsServer};
 use corten_engine::names::ServiceKey;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -127,18 +127,26 @@ fn refusal(refusal: Refusal) -> Response {
     }
 }
 
-/// Listens for health alone.
+/// Listens for health alone. Nothing is ready while the webhooks, if there are any, have no
+/// certificate to show: whoever is ready is asked.
 ///
 /// # Errors
 /// The address can't be listened on.
 pub(crate) fn serve_health(
     address: SocketAddr,
     questions: Questions,
+    webhooks: Option<Arc<Shown>>,
 ) -> Result<impl Future<Output = Infallible> + use<>, ListenError> {
     let listener = Listener::tcp(address)?;
     Ok(http::serve(listener, move |request| {
         let questions = questions.clone();
-        async move { health(&request, questions, "there are /healthz and /readyz\n").await }
+        let unseen = webhooks.as_ref().is_some_and(|shown| !shown.is_there());
+        async move {
+            if unseen && request.path == "/readyz" {
+                return Response::text(503, "the webhooks have no certificate yet\n");
+            }
+            health(&request, questions, "there are /healthz and /readyz\n").await
+        }
     }))
 }
 

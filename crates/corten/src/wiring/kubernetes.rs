@@ -47,16 +47,17 @@ pub(crate) async fn controller(args: ControllerArgs, namespace: String) -> anyho
     if !args.ml_secret_name.is_empty() {
         key::ensure(&client, &namespace, &args.ml_secret_name, &args.deployment).await?;
     }
-    // Every interface: the probes come from the node (§7.1).
-    let probed = everywhere(args.common.health_probe_port);
-    let (mut asked, served) = serve(&client, &args.common, &tls, probed)?;
-    let webhooks = match args.webhook_mode {
-        WebhookMode::Disabled => Either::Left(std::future::pending()),
+    let (shown, webhooks) = match args.webhook_mode {
+        WebhookMode::Disabled => (None, Either::Left(std::future::pending())),
         WebhookMode::Enabled | WebhookMode::OnlyWebhook => {
-            let options = webhook_options(&args, &namespace, tls);
-            Either::Right(webhook::serve(&client, options).context("the webhooks")?)
+            let options = webhook_options(&args, &namespace, tls.clone());
+            let (shown, serving) = webhook::serve(&client, options).context("the webhooks")?;
+            (Some(shown), Either::Right(serving))
         }
     };
+    // Every interface: the probes come from the node (§7.1).
+    let probed = everywhere(args.common.health_probe_port);
+    let (mut asked, served) = serve(&client, &args.common, &tls, probed, shown)?;
     tracing::info!(namespace, "started");
     let working = async {
         let own = &args.common.pod_name;
@@ -131,7 +132,7 @@ pub(crate) async fn speaker(
     let client = kubernetes::connect().await?;
     // The speaker's ports are the host's, and the probes come from it (§7.2).
     let probed = SocketAddr::from((Ipv4Addr::LOCALHOST, args.common.health_probe_port));
-    let (mut asked, served) = serve(&client, &args.common, &tls, probed)?;
+    let (mut asked, served) = serve(&client, &args.common, &tls, probed, None)?;
     let (frr, passwords) = (args.frr(&namespace), args.passwords(&namespace));
     let node = NodeName(args.node_name);
     let (orders, orders_rx) = watch::channel(Orders::default());

@@ -19,13 +19,14 @@ use tokio::sync::mpsc;
 /// What serves something for as long as it is polled.
 type Serving = LocalBoxFuture<'static, Infallible>;
 
-/// Serves metrics, health on `probed`, and the control socket if there is to be one. Gives what is
-/// asked, and what serves it.
+/// Serves metrics, health on `probed`, and the control socket if there is to be one; `webhooks` is
+/// what shows their certificate, where there are any. Gives what is asked, and what serves it.
 pub(super) fn serve(
     client: &Client,
     args: &CommonArgs,
     tls: &TlsOptions,
     probed: SocketAddr,
+    webhooks: Option<Arc<Shown>>,
 ) -> anyhow::Result<(mpsc::Receiver<Question>, Serving)> {
     let (questions, asked) = Questions::new();
     let secure = secure(client, args, tls, &questions)?;
@@ -42,7 +43,8 @@ pub(super) fn serve(
     let health = match probed.port() {
         0 => Either::Left(std::future::pending()),
         _ => Either::Right(
-            control::serve_health(probed, questions.clone()).context("--health-probe-port")?,
+            control::serve_health(probed, questions.clone(), webhooks)
+                .context("--health-probe-port")?,
         ),
     };
     let socket = match &args.socket {
