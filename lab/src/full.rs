@@ -38,6 +38,7 @@ const LAN: u8 = 50;
 /// Host numbers on it.
 const CONTROL: u8 = 1;
 const CLIENT: u8 = 101;
+const NEWCOMER: u8 = 102;
 const ROUTER: u8 = 99;
 /// Number of the LAN behind the router.
 const BEYOND: u8 = 51;
@@ -53,6 +54,8 @@ pub struct Cluster {
     pub lan: Lan,
     /// A machine that is no node.
     pub client: Client,
+    /// Another.
+    pub newcomer: Client,
     /// Nodes in order of their numbers. One that is without power is none.
     nodes: Vec<Option<Node>>,
     runtime: PathBuf,
@@ -95,14 +98,19 @@ impl Cluster {
         let lan = Lan::new("full", LAN)?;
         let control = Netns::new("control")?;
         let nic = lan.attach(&control, "eth0", CONTROL)?;
-        let ns = Netns::new("client")?;
-        let client = Client::new(ns.clone(), lan.attach(&ns, "eth0", CLIENT)?);
+        let machine = |name: &str, host: u8| {
+            let ns = Netns::new(name)?;
+            let nic = lan.attach(&ns, "eth0", host)?;
+            anyhow::Ok(Client::new(ns, nic))
+        };
+        let (client, newcomer) = (machine("client", CLIENT)?, machine("newcomer", NEWCOMER)?);
         let kubernetes = Kubernetes::start_in(control.clone(), nic.ipv4.into())?;
         let managers = managers(&kubernetes)?;
         let mut cluster = Self {
             kubernetes,
             lan,
             client,
+            newcomer,
             nodes: Vec::new(),
             runtime: runtime.to_owned(),
             control,

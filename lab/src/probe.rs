@@ -39,6 +39,24 @@ impl Prober {
     /// Starts asking, one request every `interval`.
     #[must_use]
     pub fn start(ns: &Netns, targets: Vec<SocketAddr>, interval: Duration) -> Self {
+        Self::prepared(ns, targets, interval, || Ok(()))
+    }
+
+    /// The same of a machine that has just come: before each request it forgets what it learnt of
+    /// every neighbour, so that somebody has to answer for the address there and then.
+    #[must_use]
+    pub fn start_forgetful(ns: &Netns, targets: Vec<SocketAddr>, interval: Duration) -> Self {
+        let own = ns.clone();
+        let forget = move || own.ip(&["neigh flush all"]);
+        Self::prepared(ns, targets, interval, forget)
+    }
+
+    fn prepared(
+        ns: &Netns,
+        targets: Vec<SocketAddr>,
+        interval: Duration,
+        prepare: impl Fn() -> Result<()> + Send + 'static,
+    ) -> Self {
         let (stop, stopped) = channel();
         let ns = ns.clone();
         let thread = std::thread::spawn(move || {
@@ -46,6 +64,7 @@ impl Prober {
             let mut tally = Tally::default();
             let start = Instant::now();
             for target in targets.iter().cycle() {
+                prepare()?;
                 tally.ask(*target, start);
                 match stopped.recv_timeout(interval) {
                     Err(RecvTimeoutError::Timeout) => {}

@@ -120,6 +120,14 @@ impl Client {
         Prober::start(&self.ns, targets.collect(), interval)
     }
 
+    /// The same, forgetting before each request who had the address: what a machine would see that
+    /// has just come.
+    #[must_use]
+    pub fn probe_forgetting(&self, addresses: &[IpAddr], interval: Duration) -> Prober {
+        let targets = addresses.iter().map(|ip| SocketAddr::new(*ip, 80));
+        Prober::start_forgetful(&self.ns, targets.collect(), interval)
+    }
+
     /// What the kernel's neighbour table says about an address.
     ///
     /// # Errors

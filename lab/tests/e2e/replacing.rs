@@ -117,17 +117,17 @@ fn replacing(cluster: &Cluster) -> Result<()> {
         ensure!(other.is_none(), "{when}: another {other:?}: {now:?}");
         Ok(())
     };
-    asking(cluster, "MetalLB to Corten", || {
+    asking(cluster, "MetalLB to Corten", 10, || {
         helm(cluster, &["upgrade", "metallb", &corten, "--set", OURS])?;
         runs(cluster, "corten:")
     })?;
     same("upgraded")?;
-    asking(cluster, "Corten to MetalLB", || {
+    asking(cluster, "Corten to MetalLB", 10, || {
         helm(cluster, &["rollback", "metallb", "1"])?;
         runs(cluster, "metallb-")
     })?;
     same("rolled back")?;
-    asking(cluster, "MetalLB to Corten again", || {
+    asking(cluster, "MetalLB to Corten again", 10, || {
         helm(cluster, &["upgrade", "metallb", &corten, "--set", OURS])?;
         runs(cluster, "corten:")
     })?;
