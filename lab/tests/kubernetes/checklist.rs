@@ -4,4 +4,5 @@
 pub(crate) mod assignment;
 pub(crate) mod families;
 pub(crate) mod layer2;
+pub(crate) mod metrics;
 pub(crate) mod state;

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             checklist::assignment::TRIALS,
             checklist::families::TRIALS,
             checklist::layer2::TRIALS,
+            checklist::metrics::TRIALS,
             checklist::state::TRIALS,
             defining::TRIALS,
             outliving::TRIALS,
