@@ -122,12 +122,20 @@ full() {
   image agnhost lab pause
   image metallb-controller lab
   image metallb-speaker lab
-  [ -d "$cache/cluster/metallb-chart" ] || {
-    cp -r "$(cd lab/cluster/metallb && go list -m -f '{{.Dir}}' go.universe.tf/metallb)/charts/metallb" \
-      "$cache/cluster/metallb-chart.new"
-    chmod -R u+w "$cache/cluster/metallb-chart.new"
-    mv "$cache/cluster/metallb-chart.new" "$cache/cluster/metallb-chart"
-  }
+  chart metallb-chart metallb go.universe.tf/metallb charts/metallb
+}
+
+# chart NAME MODULE PACKAGE PATH: copies a chart a Go module has, unless that was done from the very
+# same pins.
+chart() {
+  local at=$cache/cluster/$1 module=lab/cluster/$2 pins dir
+  pins=$(cat "$module/go.mod" "$module/go.sum" | sha256sum)
+  [ -d "$at" ] && [ "$(cat "$at.pins" 2>/dev/null)" = "$pins" ] && return
+  dir=$(cd "$module" && go list -m -f '{{.Dir}}' "$3")
+  rm -rf "$at"
+  cp -r "$dir/$4" "$at"
+  chmod -R u+w "$at"
+  echo "$pins" >"$at.pins"
 }
 
 # image NAME TAG [ARGUMENT]: packs a program for the nodes, unless that was done.
