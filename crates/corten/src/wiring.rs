@@ -74,8 +74,8 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
             Either::Right(crate::control::serve_metrics(address, questions).context("--metrics")?)
         }
     };
-    let (orders, orders_rx) = watch::channel(Orders::default());
-    let prepared = membership::prepare(&args.node, &args.membership, orders_rx)?;
+    let (answered, answered_rx) = watch::channel(l2::Answered::default());
+    let prepared = membership::prepare(&args.node, &args.membership, answered_rx)?;
     let (link, driver, look) = prepared;
     let (speaking, peers, stay) = Bgp::on(bgp_driver::Beside::Nobody);
     let core = Core::new(CoreOptions {
@@ -98,7 +98,7 @@ pub(crate) async fn run(args: RunArgs, exclusions: Exclusions) -> anyhow::Result
         assign: args.assign,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, orders, driver, Some((peers, stay)))?;
+    let (wire, wire_ended) = Wire::start(config, answered, driver, Some((peers, stay)))?;
     tracing::info!(node = args.node, manifests = %args.manifests.display(), "started");
     let source = Source::Directory(Box::new(directory));
     let mut facts = FactsSide::new(core, source, &wire.line, args.assign, link, speaking);
@@ -171,11 +171,11 @@ impl Wire {
     /// Starts the thread; the receiver says how it ended.
     fn start(
         config: l2::Config,
-        orders: watch::Sender<Orders>,
+        answered: watch::Sender<l2::Answered>,
         driver: membership::Driver,
         peers: Option<(bgp_driver::Ports, oneshot::Sender<()>)>,
     ) -> anyhow::Result<(Self, oneshot::Receiver<anyhow::Result<()>>)> {
-        let orders_rx = orders.subscribe();
+        let (orders, orders_rx) = watch::channel(Orders::default());
         let (observed_tx, observed) = watch::channel(Observed::default());
         let (queries, queries_rx) = mpsc::channel(8);
         let (stop, stop_rx) = oneshot::channel();
@@ -183,6 +183,7 @@ impl Wire {
         let ports = l2::Ports {
             orders: orders_rx,
             observed: observed_tx,
+            answered,
             queries: queries_rx,
             stop: stop_rx,
         };

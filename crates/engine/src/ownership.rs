@@ -61,6 +61,8 @@ pub struct Ownership {
     pub fleet: Fleet,
     /// The claims of live members.
     pub claims: BTreeMap<IpAddr, Claim>,
+    /// Members that are suspected: it may be this node that doesn't hear them.
+    pub doubted: BTreeSet<NodeName>,
 }
 
 impl Ownership {

@@ -123,6 +123,8 @@ struct State {
     addresses: Vec<IpAddr>,
     /// How this node holds them, silently or not, if it does.
     held: Option<Terms>,
+    /// Nodes that gossip doesn't reach and that come before this one.
+    rivals: Box<[NodeName]>,
     /// Whether another node won them.
     elsewhere: bool,
     /// Strangers heard for them.
@@ -190,6 +192,10 @@ impl Speaker {
             Scope::All | Scope::Services(_) | Scope::Nothing => {
                 let keys = all().collect();
                 self.board.know(&facts.nodes);
+                if let Some(membership) = &self.membership {
+                    let doubted = &self.ownership.doubted;
+                    self.board.miss(membership, doubted, &facts.nodes);
+                }
                 keys
             }
         };
@@ -345,7 +351,7 @@ impl Speaker {
 
     fn take_ownership(&mut self, facts: &Facts, ownership: Ownership) -> Scope {
         let before = std::mem::replace(&mut self.ownership, ownership);
-        if before.fleet != self.ownership.fleet {
+        if (before.fleet, &before.doubted) != (self.ownership.fleet, &self.ownership.doubted) {
             return Scope::All;
         }
         if before.fleet == Fleet::Stateless {
@@ -393,6 +399,7 @@ impl Speaker {
         Some(State {
             verdict: decision.verdict(&self.options.node),
             held: decision.held(),
+            rivals: decision.rivals().into_iter().collect(),
             elsewhere: decision.winner().is_some_and(|w| *w != self.options.node),
             conflicts: decision.conflicts(),
             grounds: decision.grounds().clone(),

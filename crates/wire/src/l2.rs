@@ -15,6 +15,7 @@ mod address;
 mod announcer;
 pub mod arp;
 mod conflict;
+mod defer;
 mod desired;
 pub mod ethernet;
 mod fellows;
@@ -132,6 +133,7 @@ pub struct L2 {
     macs: BTreeSet<Mac>,
     node: String,
     nodes: BTreeMap<String, Vec<IpAddr>>,
+    deference: defer::Deference,
     addresses: BTreeMap<IpAddr, Box<Address>>,
     /// Whether nothing may be said at all.
     silent: bool,
@@ -162,6 +164,7 @@ impl L2 {
             macs: BTreeSet::new(),
             node: String::new(),
             nodes: BTreeMap::new(),
+            deference: defer::Deference::default(),
             addresses: BTreeMap::new(),
             silent: false,
             linked: 0,
@@ -241,6 +244,18 @@ impl L2 {
         self.addresses
             .iter()
             .map(|(&ip, address)| (ip, address.state(), &address.counters))
+    }
+
+    /// Addresses that are answered.
+    pub fn answered(&self) -> impl Iterator<Item = IpAddr> {
+        let all = self.addresses.iter();
+        all.filter(|(_, address)| address.state().is_answered())
+            .map(|(ip, _)| *ip)
+    }
+
+    /// Whether the newest table and links have been taken over as a whole.
+    pub fn has_settled(&self) -> bool {
+        self.pending.next().is_none()
     }
 
     /// Rises whenever the set of addresses that are answered changes ([`State::is_answered`]).

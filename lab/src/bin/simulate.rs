@@ -43,6 +43,8 @@ fn seeds(count: u64, first: u64) -> anyhow::Result<()> {
                                 worst.none = worst.none.max(measured.none);
                                 worst.double = worst.double.max(measured.double);
                                 worst.double_cut = worst.double_cut.max(measured.double_cut);
+                                worst.double_healing =
+                                    worst.double_healing.max(measured.double_healing);
                             }
                         }
                         Err(violation) => {
@@ -64,11 +66,12 @@ fn seeds(count: u64, first: u64) -> anyhow::Result<()> {
     let worst = worst.into_inner().unwrap_or_default();
     println!(
         "{count} seeds: {} failed; nobody answered for at most {:.2?}, two for {:.2?}, \
-         for {:.2?} while gossip was cut",
+         {:.2?} while gossip alone was cut, {:.2?} until it had healed",
         failed.len(),
         worst.none,
         worst.double,
-        worst.double_cut
+        worst.double_cut,
+        worst.double_healing
     );
     ensure!(failed.is_empty(), "an invariant is broken");
     Ok(())

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// Two nodes that gossip reaches may answer for one address so long: until its old owner hears
-/// the new one, or is told of it.
-pub(super) const DOUBLE: Duration = Duration::from_millis(2_500);
+/// the new one, or is told of it; where much is lost the news takes some rounds.
+pub(super) const DOUBLE: Duration = Duration::from_millis(3_500);
 /// The API server tells the last node so much later than the first.
 pub(super) const API: Duration = Duration::from_secs(2);
-/// As long as a cut lasts, and until it has healed, whoever is on one LAN.
-pub(super) const DOUBLE_CUT: Duration = Duration::from_secs(3_600);
+/// The same of nodes that gossip doesn't reach while they are on one LAN: until one hears the other.
+pub(super) const DOUBLE_CUT: Duration = Duration::from_millis(3_500);
 /// Nobody may answer so long, whatever happened.
 pub(super) const NONE: Duration = Duration::from_secs(16);
 /// A cut has healed so long after its end.
@@ -28,8 +28,10 @@ pub struct Measured {
     pub none: Duration,
     /// The longest that two answered for one on the same LAN although gossip was whole.
     pub double: Duration,
-    /// The same while it was cut.
+    /// The same while it was cut, and the LAN wasn't.
     pub double_cut: Duration,
+    /// The same until gossip had healed after both were.
+    pub double_healing: Duration,
 }
 
 /// An invariant is broken.
@@ -57,6 +59,17 @@ pub(super) struct Judge {
     pub(super) measured: Measured,
 }
 
+/// What is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cut {
+    /// Nothing.
+    No,
+    /// Gossip.
+    Gossip,
+    /// The LAN, too.
+    Both,
+}
+
 /// What is the case besides.
 pub(super) struct Circumstances<'a> {
     pub(super) time: Duration,
@@ -64,8 +77,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) together: &'a dyn Fn(usize, usize) -> bool,
     /// How much later than another a node may know of what decides.
     pub(super) api: Duration,
-    /// Whether gossip is cut, or was not long ago.
-    pub(super) cut: bool,
+    /// What is cut, or was not long ago.
+    pub(super) cut: Cut,
     /// When the last trouble began or ended.
     pub(super) trouble: Duration,
     /// Since when somebody could answer.
@@ -114,13 +127,14 @@ impl Judge {
             if double {
                 let since = *self.double_since.entry(*ip).or_insert(time);
                 let lasts = time.saturating_sub(since);
-                let (longest, limit) = if now.cut {
-                    (&mut self.measured.double_cut, DOUBLE_CUT)
-                } else {
-                    (&mut self.measured.double, DOUBLE + now.api)
+                let measured = &mut self.measured;
+                let (longest, limit) = match now.cut {
+                    Cut::No => (&mut measured.double, Some(DOUBLE)),
+                    Cut::Gossip => (&mut measured.double_cut, Some(DOUBLE_CUT)),
+                    Cut::Both => (&mut measured.double_healing, None),
                 };
                 *longest = lasts.max(*longest);
-                if lasts > limit {
+                if limit.is_some_and(|limit| lasts > limit + now.api) {
                     return Err(Violation {
                         at: time,
                         what: format!("{ip} has been answered by {owners:?} for {lasts:?}"),

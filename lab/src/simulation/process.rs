@@ -59,6 +59,8 @@ pub(super) struct Process {
     issuer: Issuer,
     pub(super) seen: Seen,
     orders: Orders,
+    /// The generation of what was said to be answered.
+    answered: Option<u64>,
 }
 
 pub(super) fn mac(i: usize) -> Mac {
@@ -139,6 +141,7 @@ impl Process {
             issuer: Issuer::default(),
             seen: Seen::Unsettled,
             orders: Orders::default(),
+            answered: None,
         }
     }
 
@@ -175,6 +178,12 @@ impl Process {
         self.watch(now);
         if self.l2.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.l2.handle_timeout(now.instant);
+        }
+        let generation = Some(self.l2.answering_generation());
+        if self.answered != generation && self.l2.has_settled() {
+            self.answered = generation;
+            let answered = self.l2.answered().collect();
+            self.standing.answers(&answered, now.instant);
         }
         self.flush(out);
     }
@@ -248,10 +257,6 @@ impl Process {
         let lease = &mut self.lease;
         let resume = |term| lease.resume(term, now.boot);
         orders::follow(&mut self.l2, self.orders.clone(), resume, now.instant);
-        if let Some(table) = &self.orders.table {
-            let held = table.entries.keys().copied().collect();
-            self.gossip.hold(held, now.instant);
-        }
         self.turn(now, out);
     }
 
@@ -260,9 +265,7 @@ impl Process {
         if self.l2.is_silent() {
             return BTreeSet::new();
         }
-        let all = self.l2.addresses();
-        let answered = all.filter(|(_, state, _)| state.is_answered());
-        answered.map(|(ip, _, _)| ip).collect()
+        self.l2.answered().collect()
     }
 
     fn flush(&mut self, out: &mut Vec<Effect>) {

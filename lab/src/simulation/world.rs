@@ -1,9 +1,9 @@
 //! The world: hosts, what travels between them, what goes wrong, and time.
 
 use super::clock::Clock;
-use super::judge::{API, CALM, Circumstances, HEAL, Judge, Measured, Violation};
+use super::judge::{self, API, CALM, Circumstances, HEAL, Judge, Measured, Violation};
 use super::lan::{Cut, Lan};
-use super::plan::{Plan, Policy, What};
+use super::plan::{Medium, Plan, Policy, What};
 use super::process::{Effect, Process, mac};
 use super::site;
 use corten_engine::election::{Candidate, rank};
@@ -100,8 +100,8 @@ pub(super) struct World {
     facts: Vec<Rc<Facts>>,
     pub(super) judge: Judge,
     trouble: Duration,
-    /// When the last cut ended.
-    healed: Option<Duration>,
+    /// When cuts ended.
+    healed: Vec<(Medium, Duration)>,
     before: BTreeMap<IpAddr, BTreeSet<usize>>,
 }
 
@@ -154,7 +154,7 @@ impl World {
             facts: vec![Rc::new(site::facts(plan, &BTreeSet::new()))],
             judge: Judge::new(plan.nodes, addresses),
             trouble: Duration::ZERO,
-            healed: None,
+            healed: Vec::new(),
             before: BTreeMap::new(),
             rng,
         };
@@ -195,7 +195,14 @@ impl World {
     }
 
     fn look(&mut self) -> Result<(), Violation> {
-        let healed = self.healed.is_some_and(|at| self.time < at + HEAL);
+        let kind = |medium| match medium {
+            Medium::Gossip => judge::Cut::Gossip,
+            Medium::Both => judge::Cut::Both,
+        };
+        let healing = self.healed.iter().filter(|(_, at)| self.time < *at + HEAL);
+        let healing = healing.map(|(medium, _)| kind(*medium));
+        let cut = self.lan.cuts.iter().map(|cut| kind(cut.medium));
+        let cut = cut.chain(healing).max().unwrap_or(judge::Cut::No);
         let able = |h: &(usize, &Host)| {
             h.1.state == State::Up && h.1.process.is_some() && !self.excluded.contains(&h.0)
         };
@@ -211,7 +218,7 @@ impl World {
                 Duration::ZERO
             },
             together: &together,
-            cut: healed || !self.lan.cuts.is_empty(),
+            cut,
             trouble: self.trouble,
             able,
         })
@@ -425,10 +432,10 @@ impl World {
                 Effect::Close { stream } => {
                     let end = (i, life, stream);
                     self.opening.remove(&end);
-                    self.last.remove(&end);
                     if let Some(other) = self.streams.get(&end).copied() {
                         self.travel(end, other.0, Event::Closed { to: other });
                     }
+                    self.last.remove(&end);
                 }
                 Effect::Decide => {
                     let at = self.time + self.random(3);
@@ -605,7 +612,7 @@ impl World {
                 } else {
                     let at = self.lan.cuts.iter().position(|c| *c == cut);
                     at.map(|at| self.lan.cuts.remove(at));
-                    self.healed = Some(self.time);
+                    self.healed.push((medium, self.time));
                 }
             }
             What::Lossy(more) if begins => self.lan.loss += more,

@@ -32,6 +32,10 @@ pub(crate) const TRIALS: &[Trial] = &[
         a_partition_divides_and_heals,
     ),
     (
+        "gossiping::without_gossip_the_lan_decides",
+        without_gossip_the_lan_decides,
+    ),
+    (
         "gossiping::nothing_before_others_were_asked",
         nothing_before_others_were_asked,
     ),
@@ -212,6 +216,23 @@ fn a_partition_divides_and_heals() -> Result<()> {
     wait_one_owner(&site, &addresses, &[])?;
     ensure!(owners(&site, &addresses)? == before);
     Ok(())
+}
+
+/// Nobody's gossip reaches anybody, and the LAN works: one owner each, the one before.
+fn without_gossip_the_lan_decides() -> Result<()> {
+    let (mut site, addresses) = gossiping()?;
+    let before = owners(&site, &addresses)?;
+    for node in &site.world.nodes {
+        node.ns.nft(CUT)?;
+    }
+    for name in ["node1", "node2", "node3"] {
+        wait_alive(site.instance(name)?, &[name])?;
+    }
+    wait_owned_by(&site, &addresses, &before)?;
+    // One that starts anew finds out, too.
+    site.instance("node2")?.restart()?;
+    site.instance("node2")?.wait_ready()?;
+    wait_one_owner(&site, &addresses, &[])
 }
 
 fn nothing_before_others_were_asked() -> Result<()> {

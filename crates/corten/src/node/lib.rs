@@ -8,4 +8,5 @@ pub mod joining;
 pub mod lease;
 pub mod orders;
 pub mod standing;
+pub mod tenure;
 pub mod words;

@@ -2,7 +2,8 @@
 //! relied on, and how it leaves.
 
 use crate::joining::{Found, Joiner};
-use corten_wire::gossip::{Fleet, Gossip, Member};
+use crate::tenure::Tenure;
+use corten_wire::gossip::{Fleet, Gossip, Member, MemberState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub type Claims = BTreeMap<IpAddr, (u64, BTreeSet<String>)>;
 #[derive(Clone, Debug)]
 struct Known {
     names: Arc<BTreeSet<String>>,
+    doubted: Arc<BTreeSet<String>>,
     claims: Arc<Claims>,
     fleet: Fleet,
 }
@@ -49,6 +51,8 @@ impl Seen {
 pub struct View {
     /// Their names.
     pub names: Arc<BTreeSet<String>>,
+    /// Those of them that are suspected.
+    pub doubted: Arc<BTreeSet<String>>,
     /// Who claims which address, and in which epoch.
     pub claims: Arc<Claims>,
     /// Whether claims may count.
@@ -61,6 +65,7 @@ pub struct View {
 #[derive(Debug)]
 pub struct Standing {
     joiner: Joiner,
+    tenure: Tenure,
     /// The term of the lease, and the one in which membership was last to be relied on.
     term: u64,
     settled: u64,
@@ -77,6 +82,7 @@ impl Standing {
     pub fn new(own: SocketAddr, term: u64, now: Instant) -> Self {
         Self {
             joiner: Joiner::new(own, now),
+            tenure: Tenure::default(),
             term,
             settled: 0,
             leaving: None,
@@ -91,8 +97,16 @@ impl Standing {
         match self.leaving {
             // One who leaves joins nobody any more.
             Some(until) => Some(until).filter(|_| !self.left),
-            None => self.joiner.next(),
+            None => [self.joiner.next(), self.tenure.next()]
+                .into_iter()
+                .flatten()
+                .min(),
         }
+    }
+
+    /// This node answers for these addresses, and claims those that it does for a moment.
+    pub fn answers(&mut self, answered: &BTreeSet<IpAddr>, now: Instant) {
+        self.tenure.answers(answered, now);
     }
 
     /// Discovery looked.
@@ -142,6 +156,9 @@ impl Standing {
         if self.leaving.is_some_and(|at| at <= now) {
             self.left = true;
         }
+        if let Some(held) = self.tenure.due(now) {
+            machine.hold(held, now);
+        }
         if self.leaving.is_some() || self.joiner.next().is_none_or(|at| at > now) {
             return;
         }
@@ -159,6 +176,7 @@ impl Standing {
     pub fn see(&mut self, machine: &Gossip) -> Seen {
         let Known {
             names,
+            doubted,
             claims,
             fleet,
         } = self.known(machine);
@@ -169,6 +187,7 @@ impl Standing {
         }
         let view = View {
             names,
+            doubted,
             claims,
             fleet,
             term: self.settled,
@@ -191,12 +210,17 @@ impl Standing {
         }
         let present = machine.members().filter(|m| m.state.is_present());
         let names = present.map(|m| m.alive.node.clone()).collect();
+        let doubted = machine
+            .members()
+            .filter(|m| m.state == MemberState::Suspect);
+        let doubted = doubted.map(|m| m.alive.node.clone()).collect();
         let claims = machine.claims().map(|(ip, epoch, nodes)| {
             let nodes = nodes.into_iter().map(ToOwned::to_owned).collect();
             (ip, (epoch, nodes))
         });
         let known = Known {
             names: Arc::new(names),
+            doubted: Arc::new(doubted),
             claims: Arc::new(claims.collect()),
             fleet: machine.fleet(),
         };

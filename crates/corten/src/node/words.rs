@@ -32,6 +32,13 @@ pub fn table(table: decision::L2Table, node: &str, term: u64) -> wire::Table {
             .map(|(n, ips)| (n.0, ips))
             .collect(),
         node: node.to_owned(),
+        unreached: table.unreached.into_iter().map(|n| n.0).collect(),
+        rivals: table
+            .rivals
+            .into_iter()
+            .map(|(ip, nodes)| (ip, nodes.into_iter().map(|n| n.0).collect()))
+            .collect(),
+        alone: table.alone,
     }
 }
 
@@ -97,6 +104,7 @@ pub fn ownership(view: &View) -> ownership::Ownership {
             },
         },
         claims: view.claims.iter().map(claim).collect(),
+        doubted: view.doubted.iter().cloned().map(NodeName).collect(),
     }
 }
 

@@ -4,15 +4,15 @@
 pub(crate) mod tuning;
 
 use crate::report;
+use crate::speaker::l2::Answered;
 use crate::speaker::lease::SharedLease;
 use crate::speaker::until;
 use corten_host::gossip::{Endpoint, StreamEvent, Streams};
 use corten_node::joining::Found;
-use corten_node::orders::Orders;
 use corten_node::standing::{Seen, Standing};
 use corten_wire::gossip as wire;
-use corten_wire::l2::Table;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,8 +35,8 @@ pub(crate) struct Ports {
     pub(crate) keys: watch::Receiver<Option<wire::Keyring>>,
     /// Who is a member.
     pub(crate) seen: watch::Sender<Seen>,
-    /// What this node is to answer for, and so claims.
-    pub(crate) orders: watch::Receiver<Orders>,
+    /// What this node answers for, and so claims.
+    pub(crate) answered: watch::Receiver<Answered>,
     /// Questions.
     pub(crate) queries: mpsc::Receiver<oneshot::Sender<report::Gossip>>,
     /// Makes this node leave when the other end goes.
@@ -80,9 +80,9 @@ pub(crate) async fn drive(
                 let keys = ports.keys.borrow_and_update().clone();
                 driver.rotate(keys);
             }
-            Ok(()) = ports.orders.changed() => {
-                let table = ports.orders.borrow_and_update().table.clone();
-                driver.hold(table.as_deref());
+            Ok(()) = ports.answered.changed() => {
+                let answered = Arc::clone(&ports.answered.borrow_and_update());
+                driver.standing.answers(&answered, Instant::now());
             }
             Some(reply) = ports.queries.recv() => {
                 // Whoever asked may have gone; that's theirs.
@@ -182,14 +182,6 @@ impl Driver {
         }
         self.standing.due(&mut self.machine, now);
         self.flush();
-    }
-
-    /// What this node is to answer for, it claims.
-    fn hold(&mut self, table: Option<&Table>) {
-        if let Some(table) = table {
-            let held = table.entries.keys().copied().collect();
-            self.machine.hold(held, Instant::now());
-        }
     }
 
     /// Tells the facts side, if it is news.

@@ -20,6 +20,7 @@ use sockets::Sockets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
@@ -35,12 +36,17 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
 }
 
+/// Addresses that are answered.
+pub(crate) type Answered = Arc<BTreeSet<IpAddr>>;
+
 /// How the driver is reached.
 pub(crate) struct Ports {
     /// What is to be done.
     pub(crate) orders: watch::Receiver<Orders>,
     /// What was observed.
     pub(crate) observed: watch::Sender<Observed>,
+    /// What is answered.
+    pub(crate) answered: watch::Sender<Answered>,
     /// What is asked of it.
     pub(crate) queries: mpsc::Receiver<Query>,
     /// Ends the driver when the other end goes.
@@ -111,6 +117,7 @@ pub(crate) async fn drive(config: Config, mut ports: Ports, right: Right) -> any
         driver.watch();
         driver.due();
         driver.settle(&ports.observed);
+        driver.tell_answered(&ports.answered);
     }
 }
 
@@ -133,6 +140,8 @@ struct Driver {
     /// Whether `observed` says something new of the links.
     relinked: bool,
     known: Known,
+    /// The generation of what was said to be answered.
+    told: Option<u64>,
 }
 
 /// What of the machine's was passed on last, by its generations; unset when it has to be again.
@@ -159,6 +168,7 @@ impl Driver {
             observed: Observed::default(),
             relinked: false,
             known: Known::default(),
+            told: None,
         })
     }
 
@@ -237,9 +247,7 @@ impl Driver {
         let before = std::mem::replace(&mut self.known, now);
         let relinked = std::mem::take(&mut self.relinked);
         if self.assigned.is_on() && now.answered != before.answered {
-            let all = self.machine.addresses();
-            let answered = all.filter(|(_, state, _)| state.is_answered());
-            self.assigned.sync(&answered.map(|(ip, _, _)| ip).collect());
+            self.assigned.sync(&self.machine.answered().collect());
         }
         self.flush();
         if now.conflicts != before.conflicts {
@@ -255,6 +263,15 @@ impl Driver {
             }
             changed
         });
+    }
+
+    /// Says what is answered, once a table has been taken over as a whole.
+    fn tell_answered(&mut self, answered: &watch::Sender<Answered>) {
+        let generation = Some(self.machine.answering_generation());
+        if self.told != generation && self.machine.has_settled() {
+            self.told = generation;
+            answered.send_replace(Arc::new(self.machine.answered().collect()));
+        }
     }
 
     fn answer(&mut self, query: Query) {

@@ -26,7 +26,6 @@ use corten_engine::event::Event;
 use corten_engine::facts::Origin;
 use corten_engine::names::NodeName;
 use corten_engine::rejection::Kind;
-use corten_node::orders::Orders;
 use futures_util::future::Either;
 use leading::{Waited, Work, stand_by};
 use serving::serve;
@@ -135,8 +134,8 @@ pub(crate) async fn speaker(
     let (mut asked, served) = serve(&client, &args.common, &tls, probed, None)?;
     let (frr, passwords) = (args.frr(&namespace), args.passwords(&namespace));
     let node = NodeName(args.node_name);
-    let (orders, orders_rx) = watch::channel(Orders::default());
-    let prepared = members::prepare(&client, &namespace, &node, args.members, orders_rx)?;
+    let (answered, answered_rx) = watch::channel(l2::Answered::default());
+    let prepared = members::prepare(&client, &namespace, &node, args.members, answered_rx)?;
     let (link, driver, look) = prepared;
     let (speaking, peers) = match args.bgp_type {
         Backend::Native | Backend::Frr => {
@@ -172,7 +171,7 @@ pub(crate) async fn speaker(
         assign: false,
         seed: seed(),
     };
-    let (wire, wire_ended) = Wire::start(config, orders, driver, peers)?;
+    let (wire, wire_ended) = Wire::start(config, answered, driver, peers)?;
     tracing::info!(%node, namespace, "started");
     let source = Kubernetes::open(
         &client,

@@ -6,11 +6,11 @@ use crate::cli::membership::{Detector, Host, MembershipArgs, Ownership};
 use crate::report;
 use crate::speaker::gossip::tuning::Tuning;
 use crate::speaker::gossip::{Config, Ports};
+use crate::speaker::l2::Answered;
 use anyhow::Context as _;
 use corten_engine::membership::Membership;
 use corten_host::gossip::resolve;
 use corten_node::joining::Found;
-use corten_node::orders::Orders;
 use corten_node::standing::Seen;
 use corten_wire::gossip::{
     Claiming, Detection, Envelope, GossipOptions, Keyring, Label, Parameters, Security,
@@ -64,7 +64,7 @@ pub(super) struct Terms {
     /// Who has an address when several members might.
     pub(super) ownership: Ownership,
     /// What this node answers for, and claims.
-    pub(super) orders: watch::Receiver<Orders>,
+    pub(super) answered: watch::Receiver<Answered>,
 }
 
 /// Makes the ends of the driver of `corten run` as its flags say; the future looks for members
@@ -75,7 +75,7 @@ pub(super) struct Terms {
 pub(super) fn prepare(
     node: &str,
     args: &MembershipArgs,
-    orders: watch::Receiver<Orders>,
+    answered: watch::Receiver<Answered>,
 ) -> anyhow::Result<(Link, Driver, impl Future<Output = ()> + use<>)> {
     let Some(address) = args.gossip_bind else {
         return Ok((Link::Off, None, Either::Left(std::future::pending())));
@@ -89,7 +89,7 @@ pub(super) fn prepare(
         label: Label::new(&args.gossip_label).context("--gossip-label")?,
         detector: args.corten.gossip_detector,
         ownership: args.corten.ownership,
-        orders,
+        answered,
     };
     if terms.secret.is_none() {
         tracing::warn!("no --gossip-secret: whoever reaches the port can take part in gossip");
@@ -119,7 +119,7 @@ pub(super) fn join<D: Future<Output = ()>>(
         label,
         detector,
         ownership,
-        orders,
+        answered,
     } = terms;
     let keyring = secret.as_deref().map(read_secret).transpose()?;
     let security = match &keyring {
@@ -163,7 +163,7 @@ pub(super) fn join<D: Future<Output = ()>>(
         found,
         keys,
         seen: seen_tx,
-        orders,
+        answered,
         queries: queries_rx,
         leave,
     };

@@ -149,6 +149,14 @@ pub struct L2Table {
     /// Addresses of this node and its fellows, to learn their MACs by: an answer from one of
     /// these is not a stranger's.
     pub fellows: BTreeMap<NodeName, Vec<IpAddr>>,
+    /// Nodes that gossip doesn't reach; none where membership is off.
+    pub unreached: BTreeSet<NodeName>,
+    /// Those of them that come before this node for an address it won, where there are any: an
+    /// answer of one of them counts.
+    pub rivals: BTreeMap<IpAddr, BTreeSet<NodeName>>,
+    /// Whether gossip reaches nobody, although there are other nodes: nothing is taken that
+    /// somebody answers for.
+    pub alone: bool,
 }
 
 /// One address to answer for.

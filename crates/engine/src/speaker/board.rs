@@ -5,8 +5,9 @@ use super::{Age, State};
 use crate::advertise::l2::{L2Entry, L2Table, Terms};
 use crate::facts::Node;
 use crate::flat::{self, FlatSet};
+use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The table and what it is made of.
@@ -65,6 +66,30 @@ impl Board {
         }
     }
 
+    /// Takes note of who isn't reached by gossip.
+    pub(super) fn miss(
+        &mut self,
+        membership: &Membership,
+        doubted: &BTreeSet<NodeName>,
+        nodes: &BTreeMap<NodeName, Node>,
+    ) {
+        let (unreached, alone) = match membership {
+            Membership::Disabled => (BTreeSet::new(), false),
+            Membership::Members(present) => {
+                let reached = |n: &NodeName| present.contains(n) && !doubted.contains(n);
+                let unreached = nodes.keys().filter(|n| !reached(n)).cloned();
+                let unreached: BTreeSet<_> = unreached.collect();
+                let alone = present.difference(doubted).count() <= 1 && !unreached.is_empty();
+                (unreached, alone)
+            }
+        };
+        if (&self.table.unreached, self.table.alone) != (&unreached, alone) {
+            self.table.unreached = unreached;
+            self.table.alone = alone;
+            self.news = News::Changed;
+        }
+    }
+
     /// Takes note that a Service's addresses were `old` and are `new`.
     pub(super) fn hold(&mut self, service: &ServiceKey, old: &[IpAddr], new: &[IpAddr]) {
         for ip in old.iter().filter(|ip| !new.contains(ip)) {
@@ -92,6 +117,8 @@ impl Board {
             .holders(ip)
             .filter_map(|key| Some((key, states.get(key)?)))
             .collect();
+        let rivals = holders.iter().filter(|(_, s)| s.held.is_some());
+        let rivals = rivals.flat_map(|(_, s)| s.rivals.iter().cloned()).collect();
         let terms = holders.iter().filter_map(|(_, s)| s.held.clone());
         let entry = terms.reduce(Terms::and).map(|terms| {
             let held = holders.iter().filter(|(_, state)| state.held.is_some());
@@ -114,6 +141,19 @@ impl Board {
         });
         let yielded = entry.is_none() && holders.iter().any(|(_, state)| state.elsewhere);
         self.put(ip, entry, yielded);
+        self.oppose(ip, rivals);
+    }
+
+    fn oppose(&mut self, ip: IpAddr, rivals: BTreeSet<NodeName>) {
+        let all = &mut self.table.rivals;
+        let before = if rivals.is_empty() {
+            all.remove(&ip)
+        } else {
+            all.insert(ip, rivals)
+        };
+        if before.as_ref() != self.table.rivals.get(&ip) {
+            self.news = News::Changed;
+        }
     }
 
     fn put(&mut self, ip: IpAddr, entry: Option<L2Entry>, yielded: bool) {

@@ -9,7 +9,7 @@ use corten_engine::facts::{Facts, TrafficPolicy};
 use corten_engine::membership::Membership;
 
 /// Who is alive for whoever decides.
-fn memberships() -> [(&'static str, Membership); 7] {
+fn memberships() -> [(&'static str, Membership); 8] {
     [
         ("off", Membership::Disabled),
         ("on", members(&["node-a", "node-b", "node-c"])),
@@ -18,6 +18,8 @@ fn memberships() -> [(&'static str, Membership); 7] {
         ("partitioned, one side", members(&["node-a"])),
         ("partitioned, the other", members(&["node-b", "node-c"])),
         ("one left", members(&["node-a", "node-c"])),
+        // Each that leaves takes itself out.
+        ("all left", members(&[])),
     ]
 }
 
@@ -41,20 +43,35 @@ fn each_cell_has_its_owner() {
     let (a, b, c, nobody) = (Some("node-a"), Some("node-b"), Some("node-c"), None);
     // The order of election is node-a, node-c, node-b.
     let rows = [
-        (TrafficPolicy::Cluster, false, [a, a, b, nobody, a, c, a]),
+        (
+            TrafficPolicy::Cluster,
+            false,
+            [a, a, b, nobody, a, c, a, nobody],
+        ),
         (
             TrafficPolicy::Cluster,
             true,
-            [c, c, b, nobody, nobody, c, c],
+            [c, c, b, nobody, nobody, c, c, nobody],
         ),
-        (TrafficPolicy::Local, false, [a, a, b, nobody, a, b, a]),
+        (
+            TrafficPolicy::Local,
+            false,
+            [a, a, b, nobody, a, b, a, nobody],
+        ),
         (
             TrafficPolicy::Local,
             true,
-            [b, b, b, nobody, nobody, b, nobody],
+            [b, b, b, nobody, nobody, b, nobody, nobody],
         ),
     ];
+    let documented = include_str!("../../../../docs/concepts/membership.md");
+    let names = memberships().map(|(name, _)| name).join(" | ");
+    assert!(documented.contains(&format!("| policy, selector | {names} |")));
     for (policy, selected, wanted) in rows {
+        let cells = wanted.map(|w| w.unwrap_or("nobody").trim_start_matches("node-"));
+        let selector = if selected { "b and c" } else { "none" };
+        let row = format!("| {policy:?}, {selector} | {} |", cells.join(" | "));
+        assert!(documented.contains(&row), "{row}");
         let facts = facts(policy, selected);
         for ((name, membership), wanted) in memberships().into_iter().zip(wanted) {
             let cell = format!("{name}, {policy:?}, selectors {selected}");

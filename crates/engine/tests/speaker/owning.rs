@@ -18,6 +18,8 @@ const STICKY: Fleet = Fleet::Claiming {
     default: Policy::Sticky,
 };
 
+type Names<'a> = &'a [&'a str];
+
 fn claims(of: &[(&str, u64, &[&str])]) -> BTreeMap<IpAddr, Claim> {
     let claim = |(ip, epoch, nodes): &(&str, u64, &[&str])| {
         let nodes = nodes.iter().map(|&n| n.into()).collect();
@@ -29,7 +31,11 @@ fn claims(of: &[(&str, u64, &[&str])]) -> BTreeMap<IpAddr, Claim> {
 
 fn ownership(fleet: Fleet, of: &[(&str, u64, &[&str])]) -> Ownership {
     let claims = claims(of);
-    Ownership { fleet, claims }
+    Ownership {
+        fleet,
+        claims,
+        ..Ownership::default()
+    }
 }
 
 /// The nodes that announce the Service, each asked itself.
@@ -249,4 +255,78 @@ proptest! {
             claim.1 = now;
         }
     }
+}
+
+#[test]
+fn who_isnt_reached_and_comes_before_is_a_rival() {
+    let facts = usual();
+    // The order of election is node-a, node-c, node-b.
+    let table = |alive: &[&str], doubted: &[&str], of: &str| {
+        let mut station = Station::deaf(of);
+        let doubted = doubted.iter().map(|&n| n.into()).collect();
+        let known = Ownership {
+            doubted,
+            ..Ownership::default()
+        };
+        station.tell(&facts, Input::Ownership(known));
+        station.tell(&facts, Input::Membership(members(alive)));
+        station.tell(&facts, Input::Links([("eth0".to_owned(), UP)].into()));
+        let table = station.table().clone();
+        let names = |set: &BTreeSet<corten_engine::names::NodeName>| {
+            set.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let rivals = table.rivals.get(&IP.parse().unwrap()).map(names);
+        (
+            names(&table.unreached),
+            rivals.unwrap_or_default(),
+            table.alone,
+        )
+    };
+    let all = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rows: [(Names<'_>, Names<'_>, &str, Names<'_>, Names<'_>, bool); 6] = [
+        (&ALL, &[], "node-a", &[], &[], false),
+        (
+            &["node-b"],
+            &[],
+            "node-b",
+            &["node-a", "node-c"],
+            &["node-a", "node-c"],
+            true,
+        ),
+        (&["node-a"], &[], "node-a", &["node-b", "node-c"], &[], true),
+        (
+            &["node-b", "node-c"],
+            &[],
+            "node-c",
+            &["node-a"],
+            &["node-a"],
+            false,
+        ),
+        // It lost: there is nothing to leave to anybody.
+        (
+            &["node-b", "node-c"],
+            &[],
+            "node-b",
+            &["node-a"],
+            &[],
+            false,
+        ),
+        // Suspected is as good as not reached, though still a candidate.
+        (
+            &ALL,
+            &["node-b", "node-c"],
+            "node-a",
+            &["node-b", "node-c"],
+            &[],
+            true,
+        ),
+    ];
+    for (alive, doubted, of, unreached, rivals, alone) in rows {
+        let got = table(alive, doubted, of);
+        assert_eq!(got, (all(unreached), all(rivals), alone), "{alive:?} {of}");
+    }
+    let mut station = Station::deaf("node-a");
+    station.tell(&facts, Input::Membership(Membership::Disabled));
+    station.tell(&facts, Input::Links([("eth0".to_owned(), UP)].into()));
+    assert!(station.table().unreached.is_empty() && !station.table().alone);
 }

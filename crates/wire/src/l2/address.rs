@@ -17,6 +17,8 @@ pub enum State {
     Withheld,
     /// Another node's now; answered until that one is heard.
     Yielding,
+    /// A fellow that gossip doesn't reach answers for it; asked for again every second.
+    Deferring,
 }
 
 impl State {
@@ -24,7 +26,7 @@ impl State {
     pub fn is_answered(self) -> bool {
         match self {
             Self::Active | Self::Yielding => true,
-            Self::Probing | Self::Withheld => false,
+            Self::Probing | Self::Withheld | Self::Deferring => false,
         }
     }
 }
@@ -39,6 +41,12 @@ pub(super) enum Phase {
     },
     Active,
     Withheld,
+    /// The LAN is asked whether an unreached fellow answers.
+    Asking {
+        sent: u32,
+    },
+    /// One does.
+    Deferring,
     Yielding {
         /// Links the successor was heard on.
         heard: BTreeSet<u32>,
@@ -66,6 +74,8 @@ pub(super) struct Doubts {
     /// When a probe ends at the latest; unset for those that last as long as it takes.
     pub(super) probed_by: Option<Instant>,
     pub(super) defended: Option<Instant>,
+    /// When an unreached fellow was answered back last.
+    pub(super) answered_back: Option<Instant>,
     pub(super) fellow_told: Option<Instant>,
     /// When a fellow claimed it last, by link: a successor may be heard before the table says
     /// that there is one.
@@ -78,6 +88,7 @@ impl Default for Doubts {
             backoff: BACKOFF,
             probed_by: None,
             defended: None,
+            answered_back: None,
             fellow_told: None,
             claimed: BTreeMap::new(),
         }
@@ -125,9 +136,10 @@ impl Address {
 
     pub(super) fn state(&self) -> State {
         match self.phase {
-            Phase::Queued | Phase::Probing { .. } => State::Probing,
+            Phase::Queued | Phase::Probing { .. } | Phase::Asking { .. } => State::Probing,
             Phase::Active => State::Active,
             Phase::Withheld => State::Withheld,
+            Phase::Deferring => State::Deferring,
             Phase::Yielding { .. } => State::Yielding,
         }
     }
@@ -153,7 +165,11 @@ impl Address {
         match &self.phase {
             Phase::Active => true,
             Phase::Yielding { heard } => !heard.contains(&link),
-            Phase::Queued | Phase::Probing { .. } | Phase::Withheld => false,
+            Phase::Queued
+            | Phase::Probing { .. }
+            | Phase::Withheld
+            | Phase::Asking { .. }
+            | Phase::Deferring => false,
         }
     }
 }

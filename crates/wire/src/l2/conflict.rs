@@ -166,7 +166,8 @@ impl L2 {
         match self.fellows.whose(link, mac, now) {
             Whose::Fellow(node) => {
                 self.conflicts.decided(key);
-                self.fellow_answers(key, node, now);
+                self.fellow_answers(key, &node, now);
+                self.fellow_claims(link, ip, &node, now);
             }
             Whose::Unknown => {
                 if self.conflicts.doubt(key, now) {
@@ -181,7 +182,7 @@ impl L2 {
         }
     }
 
-    fn fellow_answers(&mut self, key: Key, node: String, now: Instant) {
+    fn fellow_answers(&mut self, key: Key, node: &str, now: Instant) {
         let Key { ip, link, mac } = key;
         let interface = self.name_of(link);
         let Some(address) = self.addresses.get_mut(&ip) else {
@@ -198,7 +199,7 @@ impl L2 {
         doubts.fellow_told = Some(now);
         self.tell(Notice::FellowAnswers {
             ip,
-            node,
+            node: node.to_owned(),
             mac,
             interface,
         });
@@ -231,10 +232,14 @@ impl L2 {
             return;
         };
         let testing = matches!(address.phase, Phase::Queued | Phase::Probing { .. });
+        let asking = matches!(address.phase, Phase::Asking { .. });
         let active = address.phase == Phase::Active;
         match address.entry.conflict {
             Policy::Report if testing => self.activate(ip, now),
-            Policy::Withhold if testing || active => self.withhold(ip, now),
+            Policy::Withhold if testing || asking || active => {
+                self.deference.going_on.remove(&ip);
+                self.withhold(ip, now);
+            }
             Policy::Defend if testing => {
                 address.doubts_mut().defended = Some(now);
                 self.activate(ip, now);

@@ -28,6 +28,7 @@ impl L2 {
             self.node.clone_from(&table.node);
             self.nodes.clone_from(&table.fellows);
         }
+        self.set_unreached(&table.unreached, &table.rivals, table.alone);
         self.pending.replace(table);
         self.pending.restart(now);
         if news {
@@ -35,6 +36,7 @@ impl L2 {
         }
         let mut budget = self.budget();
         self.apply(&mut budget, now);
+        self.end_deference(now);
         self.settle(now);
     }
 
@@ -115,6 +117,8 @@ impl L2 {
         self.relink(ip, now);
         if probe {
             self.queue_probe(ip, now);
+        } else if self.asks_first() {
+            self.ask_first(ip, now);
         } else {
             self.activate(ip, now);
         }
@@ -142,7 +146,12 @@ impl L2 {
             }
             Phase::Active if raised => self.announce(ip, now),
             Phase::Queued if conflict != before.conflict => self.queue_probe(ip, now),
-            Phase::Queued | Phase::Probing { .. } | Phase::Active | Phase::Withheld => {}
+            Phase::Queued
+            | Phase::Probing { .. }
+            | Phase::Active
+            | Phase::Withheld
+            | Phase::Asking { .. }
+            | Phase::Deferring => {}
         }
         if refresh != before.refresh {
             self.arm_refresh(ip, now);
@@ -173,6 +182,8 @@ impl L2 {
                 | Phase::Probing { .. }
                 | Phase::Active
                 | Phase::Withheld
+                | Phase::Asking { .. }
+                | Phase::Deferring
                 | Phase::Yielding { .. },
                 _,
             ) => self.remove(ip),
@@ -186,6 +197,7 @@ impl L2 {
         self.forget_doubts(ip);
         self.phases.cancel(ip);
         self.prober.cancel(ip);
+        self.deference.going_on.remove(&ip);
         let Some(address) = self.addresses.remove(&ip) else {
             return;
         };

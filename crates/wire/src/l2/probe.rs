@@ -126,6 +126,8 @@ impl L2 {
             Phase::Queued => self.activate(ip, now),
             Phase::Probing { .. } => self.probe_step(ip, now),
             Phase::Withheld => self.queue_probe(ip, now),
+            Phase::Asking { .. } => self.ask_step(ip, now),
+            Phase::Deferring => self.ask_first(ip, now),
             Phase::Yielding { .. } => self.remove(ip),
             Phase::Active => {}
         }
@@ -158,6 +160,7 @@ impl L2 {
     pub(super) fn activate(&mut self, ip: IpAddr, now: Instant) {
         self.phases.cancel(ip);
         self.prober.cancel(ip);
+        self.deference.going_on.remove(&ip);
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };

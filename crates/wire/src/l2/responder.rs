@@ -101,6 +101,7 @@ impl L2 {
         if probing {
             self.hear_claim(index, ip, mac, now);
         }
+        self.fellow_asks(index, ip, mac, now);
     }
 
     fn answer(

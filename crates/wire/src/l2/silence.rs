@@ -30,6 +30,9 @@ impl L2 {
         for ip in self.all(|phase| matches!(phase, Phase::Queued | Phase::Probing { .. })) {
             self.queue_probe(ip, now);
         }
+        if self.asks_first() {
+            self.ask_for_all(now);
+        }
     }
 
     /// Whether nothing may be said.

@@ -17,6 +17,12 @@ pub struct Table {
     pub fellows: BTreeMap<String, Vec<IpAddr>>,
     /// This node's name.
     pub node: String,
+    /// Fellows that nothing is agreed on with: the LAN decides between them and this node.
+    pub unreached: BTreeSet<String>,
+    /// Those of them that an address is left to if they answer for it, where there are any.
+    pub rivals: BTreeMap<IpAddr, BTreeSet<String>>,
+    /// Whether all fellows are unreached: nothing new is answered before the LAN was asked.
+    pub alone: bool,
 }
 
 /// One address to answer for.

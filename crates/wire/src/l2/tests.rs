@@ -13,6 +13,7 @@ mod announcing;
 mod answering;
 mod anything;
 mod conflicts;
+mod deferring;
 mod probing;
 mod silence;
 mod slicing;

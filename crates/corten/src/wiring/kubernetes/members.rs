@@ -3,12 +3,12 @@
 use super::super::membership::{self, Driver, Link, Terms};
 use crate::cli::kubernetes::MemberArgs;
 use crate::speaker::gossip::tuning::Tuning;
+use crate::speaker::l2::Answered;
 use anyhow::{Context as _, ensure};
 use corten_cluster::kubernetes::Client;
 use corten_cluster::kubernetes::members::{Pods, pods};
 use corten_engine::names::NodeName;
 use corten_node::joining::Found;
-use corten_node::orders::Orders;
 use corten_wire::gossip::Label;
 use futures_util::future::Either;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub(super) fn prepare(
     namespace: &str,
     node: &NodeName,
     args: MemberArgs,
-    orders: watch::Receiver<Orders>,
+    answered: watch::Receiver<Answered>,
 ) -> anyhow::Result<(Link, Driver, impl Future<Output = ()> + use<>)> {
     if args.ml_labels.is_empty() || args.ml_bindaddr.is_empty() {
         tracing::info!("membership is off: --ml-labels and --ml-bindaddr are not both given");
@@ -53,7 +53,7 @@ pub(super) fn prepare(
         label: Label::default(),
         detector: args.corten.gossip_detector,
         ownership: args.corten.ownership,
-        orders,
+        answered,
     };
     if terms.secret.is_none() {
         tracing::warn!("no --ml-secret-key-path: whoever reaches the port can take part in gossip");

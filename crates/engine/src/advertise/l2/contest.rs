@@ -13,12 +13,15 @@ use crate::names::NodeName;
 use crate::ownership::{Claim, Policy};
 use corten_api::names::EXCLUDE_FROM_LB;
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The nodes that stand for a Service, in order of election.
 #[derive(Clone, Debug)]
 pub(super) struct Contest<'a> {
     rules: Rules<'a>,
+    /// The address that the election goes by.
+    first: IpAddr,
     ranking: Vec<Ranked<'a>>,
     policy: Policy,
     claim: Option<&'a Claim>,
@@ -109,6 +112,7 @@ impl<'a> Contest<'a> {
         };
         Ok(Self {
             rules,
+            first,
             ranking,
             policy,
             claim,
@@ -128,6 +132,37 @@ impl<'a> Contest<'a> {
     /// The winner, if anyone stands.
     pub(super) fn winner(&self) -> Option<&'a NodeName> {
         self.ranking.first().map(|r| r.candidate.node)
+    }
+
+    /// Nodes that would stand before `node` by preference and hash, if they were members: gossip
+    /// doesn't reach them, so the LAN has to say whether they answer.
+    pub(super) fn rivals(&self, node: &NodeName) -> BTreeSet<NodeName> {
+        let rules = &self.rules;
+        let nodes = rules.situation.facts.nodes.values();
+        let Situation {
+            membership,
+            ownership,
+            ..
+        } = rules.situation;
+        let reached =
+            |n: &&Node| membership.admits(&n.name) && !ownership.doubted.contains(&n.name);
+        let unreached = nodes.filter(|n| n.name != *node && !reached(n));
+        let mut unreached = unreached.peekable();
+        if unreached.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let own = rules.situation.facts.nodes.get(node);
+        let candidates = unreached.chain(own).filter_map(|n| {
+            let score = rules.fit(n, &rules.serving).ok()?;
+            Some(Candidate {
+                node: &n.name,
+                score,
+                claims: false,
+            })
+        });
+        let ranking = rank(self.first, candidates);
+        let before = ranking.iter().take_while(|r| r.candidate.node != node);
+        before.map(|r| r.candidate.node.clone()).collect()
     }
 
     /// What `node` announces if it has won.
@@ -187,15 +222,22 @@ impl<'a> Rules<'a> {
     where
         T: Ord + Borrow<NodeName>,
     {
-        let Situation {
-            membership,
-            ignore_exclude_lb,
-            ..
-        } = self.situation;
+        let fit = self.fit(node, serving);
+        let selected = !matches!(fit, Err(Bar::NoMatchingNodeSelector));
+        if selected && !self.situation.membership.admits(&node.name) {
+            return Err(Bar::NotAMember);
+        }
+        fit
+    }
+
+    /// The same, member or not.
+    fn fit<T>(&self, node: &Node, serving: &Filter<T>) -> Result<i64, Bar>
+    where
+        T: Ord + Borrow<NodeName>,
+    {
+        let ignore_exclude_lb = self.situation.ignore_exclude_lb;
         if self.on(node).next().is_none() {
             Err(Bar::NoMatchingNodeSelector)
-        } else if !membership.admits(&node.name) {
-            Err(Bar::NotAMember)
         } else if node.network_unavailable {
             Err(Bar::NetworkUnavailable)
         } else if node.labels.contains_key(EXCLUDE_FROM_LB) && !ignore_exclude_lb {

@@ -179,6 +179,16 @@ impl<'a> Decision<'a> {
         self.local().ok().map(|a| Terms::from(&a))
     }
 
+    /// Nodes that gossip doesn't reach and that come before this one: it leaves the addresses to
+    /// one of them that answers.
+    #[must_use]
+    pub fn rivals(&self) -> BTreeSet<NodeName> {
+        let own = self.situation.local.node;
+        let contest = self.contest.as_ref().ok();
+        let won = contest.filter(|contest| contest.winner() == Some(own));
+        won.map(|contest| contest.rivals(own)).unwrap_or_default()
+    }
+
     fn outcome(&self, node: &NodeName) -> Result<Announcement, Reason> {
         match &self.contest {
             Ok(contest) => contest.outcome(node, self.addresses),
