@@ -246,7 +246,7 @@ impl Site {
 
     /// Waits until all speakers know each other: until then the death of one says nothing to the
     /// others, and addresses move as one after the other is seen.
-    pub(crate) fn wait_members(&self) -> Result<()> {
+    fn wait_members(&self) -> Result<()> {
         for speaker in &self.speakers {
             wait_until("the other members", DEADLINE, || {
                 let log = speaker.log();
