@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How long an address is answered before it is claimed: longer than others take to object.
-const UNDISTURBED: Duration = Duration::from_secs(1);
+/// How long an address is answered before it is claimed: longer than others take to object, and
+/// shorter than a process takes to be started again.
+const UNDISTURBED: Duration = Duration::from_millis(250);
 
 /// The addresses answered.
 #[derive(Debug, Default)]
@@ -50,21 +51,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_answered_for_a_second_is_held() {
+    fn what_is_answered_undisturbed_is_held() {
         let ip = |i: u8| IpAddr::from([192, 0, 2, i]);
-        let second = Duration::from_secs(1);
         let mut now = Instant::now();
         let mut tenure = Tenure::default();
         tenure.answers(&[ip(1), ip(2)].into(), now);
         assert_eq!(tenure.due(now), None);
-        now += second / 2;
+        now += UNDISTURBED / 2;
         // One of them was a mistake.
         tenure.answers(&[ip(1), ip(3)].into(), now);
-        now += second / 2;
+        now += UNDISTURBED / 2;
         assert_eq!(tenure.next(), Some(now));
         assert_eq!(tenure.due(now), Some([ip(1)].into()));
         assert_eq!(tenure.due(now), None);
-        now += second / 2;
+        now += UNDISTURBED / 2;
         assert_eq!(tenure.due(now), Some([ip(1), ip(3)].into()));
         assert_eq!(tenure.next(), None);
         // What isn't answered any more is given up at once.
