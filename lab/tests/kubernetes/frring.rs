@@ -55,7 +55,7 @@ impl Place {
         let (node, far) = router::cable()?;
         let text = format!(
             "router id 192.0.2.2;\nprotocol device {{}}\nprotocol bgp corten {{ \
-             local 192.0.2.2 port {PORT} as 64513; neighbor 192.0.2.1 as 64512; passive; \
+             local 192.0.2.2 port {PORT} as 64513; neighbor 192.0.2.1 as 64512; passive; error wait time 1, 1; \
              password \"open-sesame\"; ipv4 {{ import all; export none; }}; }}\n"
         );
         let bird = Bird::start(&far, "frr-k8s-bird", &text)?;
