@@ -84,9 +84,9 @@ pub enum Cause {
         /// The value.
         text: String,
         /// The lowest it can be.
-        low: u8,
+        low: u16,
         /// The highest.
-        high: u8,
+        high: u16,
     },
     /// No role of a BGP speaker.
     #[error(

@@ -60,6 +60,9 @@ pub const BGP_ROLE: &str = "corten.io/bgp-role";
 /// BGPPeer annotation: differentiated services code point of what is sent, 0 to 63; read by
 /// [`crate::annotation::PeerWire`].
 pub const BGP_DSCP: &str = "corten.io/bgp-dscp";
+/// BGPPeer annotation: TCP port on which this node waits for the peer, which it never dials then; read
+/// by [`crate::annotation::PeerWire`].
+pub const BGP_LISTEN: &str = "corten.io/bgp-listen";
 /// BGPPeer annotation: how long routes are marked with GRACEFUL_SHUTDOWN (RFC 8326) before they are
 /// withdrawn when the node leaves load balancing, a Go duration such as `30s`; `0s` marks nothing.
 /// Read by [`crate::annotation::PeerWire`].

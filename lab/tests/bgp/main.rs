@@ -18,6 +18,7 @@ const TRIALS: &[Trial] = &[
         "frr_within_the_as_with_a_password",
         meeting::frr_within_the_as,
     ),
+    ("bird_connects", meeting::bird_connects),
     ("bird_over_ipv6", meeting::bird_over_ipv6),
     (
         "gobgp_hears_both_families",

@@ -7,7 +7,7 @@ use corten_lab::router::{self, Bird};
 use corten_lab::wait::wait_until;
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) fn frr_hears_both_families() -> Result<()> {
@@ -145,6 +145,53 @@ pub(crate) fn bird_over_ipv6() -> Result<()> {
     let said = bird.says(&["show", "protocols", "all", "corten"])?;
     all(&said, &["Received: Administrative shutdown"])?;
     Ok(())
+}
+
+/// A connection from elsewhere is closed without a word.
+fn shown_out(from: SocketAddr, to: SocketAddr) -> Result<()> {
+    use std::io::Read as _;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(from)?;
+        socket.connect(to).await?.into_std()
+    })?;
+    let mut stream = stream;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    ensure!(stream.read(&mut [0; 1])? == 0, "an answer");
+    Ok(())
+}
+
+/// The router makes the connection, and nobody else may.
+pub(crate) fn bird_connects() -> Result<()> {
+    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2, password: open-sesame";
+    let line = Line::new(peer, "")?;
+    let listen = "name: router\n  annotations: {corten.io/bgp-listen: \"1790\"}\n";
+    line.manifests
+        .edit("config.yaml", "name: router\n", listen)?;
+    let mut corten = line.start()?;
+    let waits = |s: corten_lab::corten::Status| {
+        let peer = s.bgp_peers.into_iter().next()?;
+        (peer.state == "Active").then_some(())
+    };
+    corten.wait_status("a peer that is waited for", waits)?;
+    // Somebody else gets in and is shown out.
+    line.router.ip(&["address add 192.0.2.3/24 dev far"])?;
+    let to = "192.0.2.1:1790".parse()?;
+    line.router.run(|| shown_out("192.0.2.3:0".parse()?, to))?;
+    let text = "router id 192.0.2.2;\nprotocol device {}\nprotocol bgp corten {\n  local \
+                192.0.2.2 as 64513;\n  neighbor 192.0.2.1 port 1790 as 64512;\n  \
+                password \"open-sesame\";\n  connect delay time 1;\n  error wait time 1, 1;\n  \
+                ipv4 { import all; export none; };\n}\n";
+    let bird = Bird::start(&line.router, "bird-connects", text)?;
+    corten.wait_status("a session", |s| established(&s))?;
+    wait_until("a route", DEADLINE, || {
+        let said = bird.says(&["show", "route", "198.51.100.0/32"]);
+        Ok(said.unwrap_or_default().contains("via ").then_some(()))
+    })
 }
 
 pub(crate) fn gobgp_hears_both_families() -> Result<()> {

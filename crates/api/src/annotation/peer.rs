@@ -16,6 +16,8 @@ pub struct PeerWire {
     pub role: Option<PeerRole>,
     /// Differentiated services code point of what is sent; [`names::BGP_DSCP`]. Absent means CS6.
     pub dscp: Option<u8>,
+    /// Port on which the peer is waited for; [`names::BGP_LISTEN`]. Absent means that it is dialled.
+    pub listen: Option<u16>,
     /// How long routes are marked before they are withdrawn when the node leaves;
     /// [`names::BGP_GRACEFUL_SHUTDOWN`]. Absent means 5 s.
     pub graceful_shutdown: Option<Duration>,
@@ -51,9 +53,13 @@ impl PeerWire {
     /// # Errors
     /// Every annotation that is there and can't be read.
     pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, Vec<AnnotationError>> {
+        let port = annotations.get(names::BGP_LISTEN);
+        let port = port.map(|text| number(names::BGP_LISTEN, text, 1..=u16::MAX));
         let number = |name, range| {
             let text = annotations.get(name);
-            text.map(|text| number(name, text, range)).transpose()
+            let number = text.map(|text| number(name, text, range)).transpose()?;
+            // The ranges are narrower than that.
+            Ok(number.and_then(|number| u8::try_from(number).ok()))
         };
         let role = annotations.get(names::BGP_ROLE);
         let role = role.map(|text| role_of(text)).transpose();
@@ -64,15 +70,23 @@ impl PeerWire {
             role,
             number(names::BGP_DSCP, 0..=63),
             shutdown,
+            port.transpose(),
         ) {
-            (Ok(ttl_security), Ok(role), Ok(dscp), Ok(graceful_shutdown)) => Ok(Self {
+            (Ok(ttl_security), Ok(role), Ok(dscp), Ok(graceful_shutdown), Ok(listen)) => Ok(Self {
+                listen,
                 ttl_security,
                 role,
                 dscp,
                 graceful_shutdown,
             }),
-            (ttl_security, role, dscp, shutdown) => {
-                let errors = [ttl_security.err(), role.err(), dscp.err(), shutdown.err()];
+            (ttl_security, role, dscp, shutdown, listen) => {
+                let errors = [
+                    ttl_security.err(),
+                    role.err(),
+                    dscp.err(),
+                    shutdown.err(),
+                    listen.err(),
+                ];
                 Err(errors.into_iter().flatten().collect())
             }
         }
@@ -82,8 +96,8 @@ impl PeerWire {
 fn number(
     name: &'static str,
     text: &str,
-    range: RangeInclusive<u8>,
-) -> Result<u8, AnnotationError> {
+    range: RangeInclusive<u16>,
+) -> Result<u16, AnnotationError> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| AnnotationError {
         name,

@@ -3,6 +3,7 @@
 //!
 //! The table comes whole and latest wins; what is seen of the sessions is asked for.
 
+mod awaited;
 mod connections;
 pub(crate) mod convert;
 mod local;
@@ -14,6 +15,7 @@ mod watched;
 use crate::report;
 use crate::speaker::bfd::{Bfd, Way};
 use crate::speaker::until;
+use awaited::{Accepted, Awaited};
 use connections::{Connections, Event, LINGER};
 use convert::{Plan, Table};
 use corten_host::netlink::{Link, LinkMonitor};
@@ -84,6 +86,7 @@ pub(crate) async fn drive(seed: u64, mut ports: Ports) -> anyhow::Result<()> {
                 let (way, news) = news?;
                 driver.watched(&way, &news);
             }
+            accepted = driver.awaited.next() => driver.accept(accepted),
             () = driver.unnumbered.next() => {
                 driver.apply();
                 driver.watch()?;
@@ -132,6 +135,7 @@ struct Driver {
     /// Peers without a session, and why.
     waiting: BTreeMap<Arc<str>, String>,
     unnumbered: Unnumbered,
+    awaited: Awaited,
     /// When to look again for ways to peers.
     look: Option<Instant>,
     /// What was said last of a peer's attempts.
@@ -158,6 +162,7 @@ impl Driver {
             targets: BTreeMap::new(),
             waiting: BTreeMap::new(),
             unnumbered: Unnumbered::default(),
+            awaited: Awaited::default(),
             look: None,
             said: BTreeMap::new(),
             seed,
@@ -209,6 +214,30 @@ impl Driver {
         });
         let names: BTreeSet<_> = names.collect();
         self.unnumbered.watch(&names, links);
+    }
+
+    /// Takes a connection of a peer that is waited for; of anybody else it is closed.
+    fn accept(&mut self, accepted: Accepted) {
+        let links = self.links.as_deref().unwrap_or_default();
+        let ours = self.targets.iter().find(|(name, target)| {
+            let door = self.door(name);
+            target.remote.ip() == accepted.from.ip() && door.as_ref() == Some(&accepted.door)
+        });
+        let Some((name, target)) = ours else {
+            return;
+        };
+        let name = Arc::clone(name);
+        let shaped = accepted
+            .listener
+            .shape(&accepted.stream, &self.within_reach(target));
+        let local = accepted.stream.local_addr();
+        let (Ok(()), Ok(local), Some(peer)) = (shaped, local, self.machine.peer_mut(&name)) else {
+            return;
+        };
+        let ends = local::endpoints(links, local, accepted.from);
+        if let Ok(id) = peer.handle_accepted(ends, Instant::now()) {
+            self.connections.adopt(id, name, accepted.stream);
+        }
     }
 
     /// Does what is due, and what the machine asks for.

@@ -44,11 +44,13 @@ fn values() {
             ("corten.io/bgp-ttl-security", "254"),
             ("corten.io/bgp-dscp", "0"),
             ("corten.io/bgp-graceful-shutdown", "1m30s"),
+            ("corten.io/bgp-listen", "1790"),
         ],
         Ok(PeerWire {
             ttl_security: Some(254),
             dscp: Some(0),
             graceful_shutdown: Some(Duration::from_secs(90)),
+            listen: Some(1790),
             ..none
         }),
     );

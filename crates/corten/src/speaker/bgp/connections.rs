@@ -87,6 +87,25 @@ impl Connections {
         });
     }
 
+    /// Goes on with a connection a peer made.
+    pub(super) fn adopt(&mut self, id: ConnectionId, peer: Arc<str>, stream: TcpStream) {
+        let (commands, commands_rx) = mpsc::unbounded_channel();
+        let (open, closing) = oneshot::channel();
+        let handle = Handle {
+            peer,
+            commands,
+            _open: open,
+        };
+        self.handles.insert(id, handle);
+        let events = self.events_tx.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = serve(id, stream, commands_rx, &events) => {}
+                () = overdue(closing) => {}
+            }
+        });
+    }
+
     /// Writes behind what was to be written before; nothing if the connection has ended.
     pub(super) fn write(&self, id: ConnectionId, bytes: Vec<u8>) {
         if let Some(handle) = self.handles.get(&id) {

@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) identifier: Identifier,
     /// Everything else; the identifier in it means nothing.
     pub(crate) options: wire::PeerOptions,
+    /// Port on which the peer is waited for; absent means that it is dialled.
+    pub(crate) listen: Option<u16>,
     /// How the way to the peer is watched.
     pub(crate) watch: Watch,
     /// How long routes are marked before they go when the node leaves.
@@ -173,6 +175,7 @@ fn plan(session: &decision::Session) -> Plan {
                 RouterId::Derived { fallback } => Identifier::Local { fallback },
             },
             options: options(session),
+            listen: session.wire.listen,
             watch: watch(session),
             farewell: session.wire.graceful_shutdown.unwrap_or(FAREWELL),
         })),
@@ -263,6 +266,10 @@ fn options(session: &decision::Session) -> wire::PeerOptions {
             wire::Restart::Helper
         },
         role: role(session),
+        dial: match session.wire.listen {
+            Some(_) => wire::Dial::Passive,
+            None => wire::Dial::Active,
+        },
         ..default
     }
 }

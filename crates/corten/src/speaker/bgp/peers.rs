@@ -1,5 +1,6 @@
 //! From the newest table to the peers the machine is to have.
 
+use super::awaited::Door;
 use super::convert::{Identifier, Plan, Session, Table};
 use super::{Beside, Driver, local};
 use corten_host::tcp::{Options, established, source_of};
@@ -34,12 +35,17 @@ impl Driver {
             self.retire(&table, now);
             return;
         }
+        let awaited = self.awaited_peers(&table);
+        self.awaited.watch(&awaited);
         let (mut wanted, mut targets) = (BTreeMap::new(), BTreeMap::new());
         (self.look, self.waiting) = (None, BTreeMap::new());
         for (name, peer) in &table.peers {
             let plan = match &peer.plan {
                 Plan::Speak(session) => {
                     let found = self.target(session).and_then(|target| {
+                        if let Some(door) = Door::of(session) {
+                            self.awaited.is_open(&door)?;
+                        }
                         let options = self.options(name, session, &target)?;
                         Ok((options, target))
                     });
@@ -128,6 +134,27 @@ impl Driver {
             identifier,
             ..session.options.clone()
         })
+    }
+
+    /// Who is waited for where.
+    fn awaited_peers(&self, table: &Table) -> BTreeMap<Door, Vec<Options>> {
+        let mut doors: BTreeMap<Door, Vec<Options>> = BTreeMap::new();
+        for peer in table.peers.values() {
+            if let Plan::Speak(session) = &peer.plan
+                && let Some(door) = Door::of(session)
+            {
+                doors.entry(door).or_default().extend(self.target(session));
+            }
+        }
+        doors
+    }
+
+    /// Where a peer is waited for, if it is.
+    pub(super) fn door(&self, name: &Arc<str>) -> Option<Door> {
+        match &self.table.as_ref()?.peers.get(name)?.plan {
+            Plan::Speak(session) => Door::of(session),
+            Plan::Wait(_) => None,
+        }
     }
 
     /// How a connection is made, and where to.

@@ -234,6 +234,7 @@ fn annotations_are_carried_over() {
                 role: role(strict),
                 dscp: Some(8),
                 graceful_shutdown: Some(Duration::from_secs(7)),
+                listen: Some(1790),
             },
             ..session()
         })
@@ -241,6 +242,9 @@ fn annotations_are_carried_over() {
     let external = tuned(Kind::External, false);
     assert_eq!(external.target.hops, tcp::Hops::within(2));
     assert_eq!(external.target.dscp, 8);
+    assert_eq!(external.listen, Some(1790));
+    assert_eq!(external.options.dial, wire::Dial::Passive);
+    assert_eq!(spoken(session()).options.dial, wire::Dial::Active);
     assert_eq!(external.farewell, Duration::from_secs(7));
     assert_eq!(spoken(session()).farewell, Duration::from_secs(5));
     let customer = wire::Role::Customer;
