@@ -116,6 +116,13 @@ impl Claims {
         }
     }
 
+    /// A member is gone, whatever was known of it elsewhere.
+    pub(super) fn gone(&mut self, node: &str) {
+        if let Some((lives, _)) = &mut self.elsewhere {
+            lives.remove(node);
+        }
+    }
+
     /// A claim in the next epoch.
     fn next(&self, ip: IpAddr, life: u64) -> Claim {
         let epoch = self.records.get(&ip).map_or(0, |r| r.epoch);

@@ -63,6 +63,9 @@ impl Gossip {
     }
 
     fn tell(&mut self, node: &str, state: MemberState, by: &str) {
+        if !state.is_present() {
+            self.claims.gone(node);
+        }
         self.detector.changed();
         self.generation += 1;
         self.changed = true;
