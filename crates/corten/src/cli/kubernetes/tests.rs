@@ -82,15 +82,7 @@ fn metallbs_flags_are_taken() {
         panic!("{:?}", parse(&line));
     };
     let idle: Vec<_> = args.without_effect().collect();
-    assert_eq!(
-        idle,
-        [
-            "--pprof-bind-address",
-            "--bgp-debounce-timeout",
-            "--frrk8s-namespace",
-            "--frrk8s-secret-passthrough"
-        ]
-    );
+    assert_eq!(idle, ["--pprof-bind-address", "--bgp-debounce-timeout"]);
 }
 
 #[test]
