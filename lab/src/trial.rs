@@ -30,10 +30,10 @@ pub fn main(trials: &[Trial]) -> ExitCode {
     run(trials, 1)
 }
 
-/// The same, two at a time: for those that mostly wait for servers to start, and measure nothing.
+/// The same, some at a time: for those that mostly wait for servers to start, and measure nothing.
 #[must_use]
-pub fn main_in_pairs(trials: &[Trial]) -> ExitCode {
-    run(trials, 2)
+pub fn main_at_once(trials: &[Trial], at_once: usize) -> ExitCode {
+    run(trials, at_once)
 }
 
 fn run(trials: &[Trial], at_once: usize) -> ExitCode {

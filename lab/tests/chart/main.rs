@@ -19,7 +19,7 @@ use corten_lab::trial;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trial::main_in_pairs(
+    trial::main_at_once(
         &[
             values::TRIALS,
             naming::TRIALS,
@@ -34,5 +34,6 @@ fn main() -> ExitCode {
             documenting::TRIALS,
         ]
         .concat(),
+        2,
     )
 }

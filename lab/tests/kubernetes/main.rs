@@ -23,7 +23,7 @@ use corten_lab::trial;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trial::main_in_pairs(
+    trial::main_at_once(
         &[
             checklist::assignment::TRIALS,
             checklist::families::TRIALS,
@@ -46,5 +46,6 @@ fn main() -> ExitCode {
             admitting::TRIALS,
         ]
         .concat(),
+        4,
     )
 }
