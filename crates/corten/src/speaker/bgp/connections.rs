@@ -70,25 +70,24 @@ impl Default for Connections {
 impl Connections {
     /// Makes a connection; an event says what comes of it.
     pub(super) fn open(&mut self, id: ConnectionId, peer: Arc<str>, target: Options) {
-        let (commands, commands_rx) = mpsc::unbounded_channel();
-        let (open, closing) = oneshot::channel();
-        let handle = Handle {
-            peer,
-            commands,
-            _open: open,
-        };
-        self.handles.insert(id, handle);
-        let events = self.events_tx.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = run(id, &target, commands_rx, &events) => {}
-                () = overdue(closing) => {}
-            }
+        self.keep(id, peer, |commands, events| async move {
+            run(id, &target, commands, &events).await;
         });
     }
 
     /// Goes on with a connection a peer made.
     pub(super) fn adopt(&mut self, id: ConnectionId, peer: Arc<str>, stream: TcpStream) {
+        self.keep(id, peer, |commands, events| async move {
+            serve(id, stream, commands, &events).await;
+        });
+    }
+
+    fn keep<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        id: ConnectionId,
+        peer: Arc<str>,
+        work: impl FnOnce(Commands, Events) -> F,
+    ) {
         let (commands, commands_rx) = mpsc::unbounded_channel();
         let (open, closing) = oneshot::channel();
         let handle = Handle {
@@ -97,10 +96,10 @@ impl Connections {
             _open: open,
         };
         self.handles.insert(id, handle);
-        let events = self.events_tx.clone();
+        let work = work(commands_rx, self.events_tx.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = serve(id, stream, commands_rx, &events) => {}
+                () = work => {}
                 () = overdue(closing) => {}
             }
         });
