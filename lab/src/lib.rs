@@ -3,6 +3,7 @@
 //! A [`world::World`] is made of anonymous network namespaces on one machine; [`stage::enter`]
 //! comes first. See `docs/contributing/lab.md`.
 
+pub mod bench;
 pub mod corten;
 pub mod disk;
 pub mod frame;

@@ -5,12 +5,12 @@
 //! the microseconds are this machine's.
 
 use anyhow::{Context, Result, bail, ensure};
+use corten_lab::bench;
 use corten_lab::corten::binary;
 use corten_lab::frame;
 use corten_lab::manifests::{self, Stack};
 use corten_lab::raw::RawSocket;
 use corten_lab::site::Site;
-use corten_lab::stage;
 use corten_lab::teller::Teller;
 use corten_lab::wait::wait_until;
 use corten_lab::world::{Client, Plan};
@@ -50,17 +50,7 @@ const BENCHES: [(&str, Bench); 4] = [
 ];
 
 fn main() -> ExitCode {
-    match stage::enter().and_then(|()| run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("\nsome goals are missed");
-            ExitCode::FAILURE
-        }
-        Err(e) => {
-            eprintln!("\nthe benches failed: {e:#}");
-            ExitCode::FAILURE
-        }
-    }
+    bench::main(run)
 }
 
 fn run() -> Result<bool> {

@@ -5,10 +5,10 @@
 //! unless given), `-m NODES` on how many nodes (3 unless given).
 
 use anyhow::{Context, Result};
+use corten_lab::bench;
 use corten_lab::manifests::Stack;
 use corten_lab::site::{DEADLINE, Site, basics};
 use corten_lab::sniff::Sniffer;
-use corten_lab::stage;
 use corten_lab::wait::wait_until;
 use corten_lab::world::Plan;
 use nix::sys::signal::Signal;
@@ -36,17 +36,7 @@ enum End {
 }
 
 fn main() -> ExitCode {
-    match stage::enter().and_then(|()| run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("\nsome goals are missed");
-            ExitCode::FAILURE
-        }
-        Err(e) => {
-            eprintln!("\nthe benches failed: {e:#}");
-            ExitCode::FAILURE
-        }
-    }
+    bench::main(run)
 }
 
 fn run() -> Result<bool> {

@@ -4,9 +4,9 @@
 //! every one of them with an address. Numbers on the command line replace 2,000, 5,000 and 10,000.
 
 use anyhow::{Context, Result, ensure};
+use corten_lab::bench;
 use corten_lab::kubernetes::components::{self, NAMESPACE, addresses};
 use corten_lab::kubernetes::{Client, Kind, Kubernetes};
-use corten_lab::stage;
 use corten_lab::teller::Teller;
 use corten_lab::wait::wait_until;
 use corten_lab::world::{Plan, World};
@@ -29,17 +29,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 const CYCLES: (usize, usize) = (1000, 100);
 
 fn main() -> ExitCode {
-    match stage::enter().and_then(|()| run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("\nsome goals are missed");
-            ExitCode::FAILURE
-        }
-        Err(e) => {
-            eprintln!("\nthe benches failed: {e:#}");
-            ExitCode::FAILURE
-        }
-    }
+    bench::main(run)
 }
 
 fn run() -> Result<bool> {
