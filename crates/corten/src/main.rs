@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // A closed pipe (`corten crds | head`) is the reader's choice, not a fault.
-            if output::is_broken_pipe(&error) {
+            if output::is_reader_gone(&error) {
                 return ExitCode::SUCCESS;
             }
             output::complain(&error);

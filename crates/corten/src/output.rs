@@ -2,30 +2,38 @@
 
 use crate::cli::OutputFormat;
 use serde::Serialize;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use thiserror::Error;
+
+/// Standard output couldn't be written.
+///
+/// A type of its own: a broken pipe *here* is a reader that has seen enough, anywhere else it is a
+/// fault like any other.
+#[derive(Debug, Error)]
+#[error("standard output: {0}")]
+pub(crate) struct PrintError(#[source] io::Error);
 
 /// Writes to standard output.
 ///
 /// # Errors
 /// Whatever the write says, a broken pipe included.
-pub(crate) fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), PrintError> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_ref()).and_then(|()| out.flush());
+    written.map_err(PrintError)
 }
 
-/// Whether an error is a reader that went away.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether an error is a reader of standard output that went away.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
     error
-        .chain()
-        .filter_map(|e| e.downcast_ref::<std::io::Error>())
-        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        .downcast_ref::<PrintError>()
+        .is_some_and(|PrintError(cause)| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Says on standard error what went wrong.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nobody is left to be told that this failed.
-    let _unread = writeln!(std::io::stderr(), "corten: {}", chain(error));
+    let _unread = writeln!(io::stderr(), "corten: {}", chain(error));
 }
 
 /// An error and its causes in one line; a cause that the error before it already says is left out.
@@ -84,7 +92,7 @@ impl Style {
     /// Colours on a terminal that wants them (`NO_COLOR` is honoured).
     pub(crate) fn of_stdout() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        if wanted && std::io::stdout().is_terminal() {
+        if wanted && io::stdout().is_terminal() {
             Self::Coloured
         } else {
             Self::Plain

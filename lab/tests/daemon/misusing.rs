@@ -38,6 +38,10 @@ pub(crate) const TRIALS: &[Trial] = &[
     ),
     ("misusing::a_storm_of_sighup", a_storm_of_sighup),
     ("misusing::an_interrupted_start", an_interrupted_start),
+    (
+        "misusing::an_instance_that_hangs_up_is_a_failure",
+        an_instance_that_hangs_up_is_a_failure,
+    ),
 ];
 
 fn service(name: &str) -> String {
@@ -288,4 +292,36 @@ fn an_interrupted_start() -> Result<()> {
     site.wait_announced()?;
     ensure!(site.addresses()? == web1);
     Ok(())
+}
+
+/// Whatever moment the instance ends at: reached but not asked yet, or asked.
+fn an_instance_that_hangs_up_is_a_failure() -> Result<()> {
+    let directory = state_directory("node1")?;
+    let path = directory.path().join("corten.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path)?;
+    let hanging = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for connection in listener.incoming() {
+                if !hanging.load(Ordering::Relaxed) {
+                    break;
+                }
+                drop(connection);
+            }
+        });
+        let asked = (0..50).try_for_each(|_| {
+            let out =
+                corten_lab::corten::command(&["status", "--socket", &path.display().to_string()])?;
+            let said = String::from_utf8_lossy(&out.stderr);
+            ensure!(
+                out.status.code() == Some(1) && said.starts_with("corten: "),
+                "{}: {said}",
+                out.status
+            );
+            Ok(())
+        });
+        hanging.store(false, Ordering::Relaxed);
+        let _last = std::os::unix::net::UnixStream::connect(&path);
+        asked
+    })
 }

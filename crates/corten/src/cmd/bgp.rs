@@ -8,7 +8,6 @@ use crate::{control, output};
 use anyhow::Context as _;
 use corten_wire::bgp::{Direction, Recorded, to_pcap};
 use serde::de::DeserializeOwned;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -57,10 +56,7 @@ fn messages(args: &MessagesArgs) -> anyhow::Result<()> {
     };
     let capture = capture(&messages)?;
     if file == Path::new("-") {
-        let mut out = std::io::stdout().lock();
-        out.write_all(&capture)?;
-        out.flush()?;
-        return Ok(());
+        return Ok(output::print(&capture)?);
     }
     std::fs::write(file, capture).with_context(|| file.display().to_string())
 }

@@ -20,3 +20,15 @@ fn a_cause_already_said_is_left_out() {
         .context("--state");
     assert_eq!(chain(&error), "--state: writing x: no space");
 }
+
+#[test]
+fn only_a_reader_of_our_output_may_go_away() {
+    let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let reader = anyhow::Error::new(PrintError(broken())).context("status");
+    assert!(is_reader_gone(&reader));
+    let disk = PrintError(io::ErrorKind::StorageFull.into());
+    assert!(!is_reader_gone(&anyhow::Error::new(disk)));
+    // An instance that ends between being reached and being asked.
+    let instance = anyhow::Error::new(broken()).context("the control socket");
+    assert!(!is_reader_gone(&instance));
+}
