@@ -14,7 +14,7 @@ fn nothing_a_terminal_acts_on_is_printed() {
 
 #[test]
 fn a_cause_already_said_is_left_out() {
-    let inner = std::io::Error::other("no space");
+    let inner = io::Error::other("no space");
     let error = anyhow::Error::new(inner)
         .context("writing x: no space")
         .context("--state");
