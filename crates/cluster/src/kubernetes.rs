@@ -130,6 +130,18 @@ impl CallError {
         self.code() == Some(409)
     }
 
+    /// Whether no other request would have fared better: nobody there, or no time for any (429,
+    /// 503). An answer that doesn't come in time may be one object's: a webhook is asked for it.
+    fn is_of_server(&self) -> bool {
+        match self {
+            Self::Kube(kube::Error::Api(status)) => matches!(status.code, 429 | 503),
+            Self::Kube(error) => {
+                matches!(error, kube::Error::HyperError(_) | kube::Error::Service(_))
+            }
+            Self::Late => false,
+        }
+    }
+
     /// Whether the same request can't ever succeed.
     fn is_final(&self) -> bool {
         matches!(self.code(), Some(400 | 404 | 405 | 413 | 422))

@@ -1,5 +1,8 @@
 //! Writes that are tried until they stand: for each subject the newest, one request at a time, a
 //! bounded number of subjects at once.
+//!
+//! What is wrong with one subject delays that one. A server that can't be reached or has no time
+//! delays them all: then one is tried at a time, each time another, until it has.
 
 use super::watch::pause;
 use super::{CallError, call};
@@ -41,7 +44,16 @@ pub(super) struct Jobs<W: Write> {
     /// Subjects whose job waits until it is tried again.
     delayed: BTreeSet<(Instant, W::Subject)>,
     running: FuturesUnordered<BoxFuture<'static, Done<W>>>,
+    /// Since when the server has no time for any of them; `None` while it has.
+    trouble: Option<Trouble>,
     complained: Option<Instant>,
+}
+
+/// A server that takes no requests.
+#[derive(Clone, Copy)]
+struct Trouble {
+    failures: u32,
+    until: Instant,
 }
 
 struct Job<W> {
@@ -53,6 +65,7 @@ struct Job<W> {
 struct Done<W: Write> {
     subject: W::Subject,
     write: W,
+    begun: Instant,
     result: Result<(), CallError>,
 }
 
@@ -66,6 +79,7 @@ impl<W: Write> Jobs<W> {
             queue: VecDeque::new(),
             delayed: BTreeSet::new(),
             running: FuturesUnordered::new(),
+            trouble: None,
             complained: None,
         }
     }
@@ -99,12 +113,17 @@ impl<W: Write> Jobs<W> {
             }
             self.queue.push_back(subject);
         }
-        while self.running.len() < self.parallel
+        let at_once = match self.trouble {
+            None => self.parallel,
+            Some(trouble) if trouble.until <= now => 1,
+            Some(_) => 0,
+        };
+        while self.running.len() < at_once
             && let Some(subject) = self.queue.pop_front()
         {
-            self.begin(subject);
+            self.begin(subject, now);
         }
-        let due = self.delayed.first().map(|(at, _)| *at);
+        let due = self.due(now);
         let due = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -117,7 +136,19 @@ impl<W: Write> Jobs<W> {
         }
     }
 
-    fn begin(&mut self, subject: W::Subject) {
+    /// When something can begin that can't now, apart from what an ending write lets begin.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let delayed = self.delayed.first().map(|(at, _)| *at);
+        let held = self.trouble.map(|trouble| trouble.until);
+        let held = held.filter(|until| *until > now);
+        match held {
+            Some(until) if !self.queue.is_empty() => Some(until),
+            Some(until) => delayed.map(|at| at.max(until)),
+            None => delayed,
+        }
+    }
+
+    fn begin(&mut self, subject: W::Subject, begun: Instant) {
         let Some(job) = self.jobs.get(&subject) else {
             return;
         };
@@ -128,6 +159,7 @@ impl<W: Write> Jobs<W> {
             Done {
                 subject,
                 write,
+                begun,
                 result,
             }
         }));
@@ -137,8 +169,10 @@ impl<W: Write> Jobs<W> {
         let Done {
             subject,
             write,
+            begun,
             result,
         } = done;
+        self.judge_server(begun, result.as_ref().err());
         let Some(job) = self.jobs.get_mut(&subject) else {
             return;
         };
@@ -161,6 +195,21 @@ impl<W: Write> Jobs<W> {
         }
     }
 
+    /// Whether the server takes requests, from what became of one.
+    fn judge_server(&mut self, begun: Instant, error: Option<&CallError>) {
+        if !error.is_some_and(CallError::is_of_server) {
+            self.trouble = None;
+            return;
+        }
+        let (failures, until) = self.trouble.map_or((0, begun), |t| (t.failures, t.until));
+        // Those on their way when the first of them failed say nothing new.
+        if begun >= until {
+            let failures = failures.saturating_add(1);
+            let until = Instant::now() + pause(failures);
+            self.trouble = Some(Trouble { failures, until });
+        }
+    }
+
     fn complain(&mut self, subject: &W::Subject, error: &CallError) {
         let now = Instant::now();
         if self.complained.is_none_or(|at| now >= at + COMPLAINT) {
@@ -170,3 +219,6 @@ impl<W: Write> Jobs<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
