@@ -28,7 +28,8 @@ pub(crate) fn enable(cluster: &Kubernetes) -> Result<()> {
     wait_answered(client)
 }
 
-/// Waits until an object that nothing is wrong with gets through.
+/// Waits until objects that nothing is wrong with get through the webhooks, and through the
+/// conversion: the API server learns whom to trust for each of them apart.
 fn wait_answered(client: &Client) -> Result<()> {
     let probe = custom(
         "Community",
@@ -38,7 +39,15 @@ fn wait_answered(client: &Client) -> Result<()> {
     wait_until("an answer of the webhooks", DEADLINE, || {
         client.delete(Kind::Community, NAMESPACE, "probe")?;
         Ok(client.apply(&probe).ok())
-    })
+    })?;
+    let probe = "apiVersion: metallb.io/v1beta1\nkind: BGPPeer\n\
+         metadata: {name: probe, namespace: metallb-system}\n\
+         spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.254}\n";
+    wait_until("an answer of the conversion", DEADLINE, || {
+        Ok(client.apply(probe).ok())
+    })?;
+    client.delete(Kind::BGPPeer, NAMESPACE, "probe")?;
+    Ok(())
 }
 
 /// Takes the key away from the certificate's Secret, and waits until it has another.
