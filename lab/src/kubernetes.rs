@@ -44,6 +44,8 @@ pub struct Kubernetes {
     server: Option<Process>,
     etcd: Option<Process>,
     credentials: Credentials,
+    /// Flags of the server beside those it needs.
+    flags: Vec<String>,
     ns: Netns,
     dir: TempDir,
 }
@@ -86,6 +88,7 @@ impl Kubernetes {
             server: None,
             etcd: None,
             credentials,
+            flags: Vec::new(),
             ns,
             dir,
         };
@@ -115,6 +118,16 @@ impl Kubernetes {
         self.server.take().map_or(Ok(()), |mut s| s.kill())
     }
 
+    /// Replaces the API server by one with these flags beside those it needs.
+    ///
+    /// # Errors
+    /// Those of [`Kubernetes::start_server`].
+    pub fn restart_server(&mut self, flags: &[&str]) -> Result<()> {
+        self.kill_server()?;
+        self.flags = flags.iter().map(ToString::to_string).collect();
+        self.start_server()
+    }
+
     /// Kills the API server and its storage; what was written stays.
     ///
     /// # Errors
@@ -132,7 +145,8 @@ impl Kubernetes {
         if self.etcd.is_none() {
             self.etcd = Some(start_etcd(&self.ns, self.dir.path())?);
         }
-        let args = self.credentials.server_arguments(SERVICE_RANGES);
+        let mut args = self.credentials.server_arguments(SERVICE_RANGES);
+        args.extend_from_slice(&self.flags);
         let program = binary("kube-apiserver")?;
         let mut server = self.ns.spawn("kube-apiserver", &program, &args)?;
         wait_until("a ready API server", DEADLINE, || {

@@ -33,14 +33,18 @@ use corten_engine::rejection::Kind;
 use frr::Configurations;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
+use hyper::{Request, Response};
 use jobs::Jobs;
 pub use kube::Client;
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::runtime::watcher;
 use record::Recorder;
 use sha2::{Digest as _, Sha256};
 use status::Publisher;
 use std::time::Duration;
 use thiserror::Error;
+use tower::util::MapRequestLayer;
+use tower::{BoxError, Service};
 use view::{Health, News, View};
 use watch::Said;
 
@@ -104,8 +108,25 @@ pub enum ConnectError {
 /// # Errors
 /// If neither is there or can be used.
 pub async fn connect() -> Result<Client, ConnectError> {
+    Ok(builder().await?.build())
+}
+
+/// What every client of ours begins with.
+async fn builder() -> Result<
+    ClientBuilder<
+        impl Service<
+            Request<Body>,
+            Response = Response<Box<DynBody>>,
+            Error = BoxError,
+            Future: Send + 'static,
+        > + Send
+        + 'static,
+    >,
+    ConnectError,
+> {
     let config = kube::Config::infer().await?;
-    Ok(Client::try_from(config)?)
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(builder.with_layer(&MapRequestLayer::new(watch::newest)))
 }
 
 /// Why a request came to nothing.

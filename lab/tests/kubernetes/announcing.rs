@@ -79,12 +79,7 @@ impl Site {
         client.apply(&custom("L2Advertisement", "everything", ""))?;
         client.apply(&objects::pod("controller", "controller"))?;
         client.apply(&objects::deployment("controller"))?;
-        let flags = [
-            "--pod-name=controller",
-            "--deployment=controller",
-            "--ml-secret-name=memberlist",
-        ];
-        let controller = setup::start(&cluster, cluster.netns(), "controller", &flags)?;
+        let controller = controller(&cluster)?;
         let mut site = Self {
             world,
             cluster,
@@ -105,6 +100,21 @@ impl Site {
             site.speakers.push(site.speaker(node, membership)?);
         }
         Ok(site)
+    }
+
+    /// Ends all components and the API server, and starts them anew, the server with these flags
+    /// more. None asks while it starts: it refuses what it hasn't read the roles of yet.
+    pub(crate) fn restart(&mut self, flags: &[&str]) -> Result<()> {
+        self.controller.kill()?;
+        for speaker in &mut self.speakers {
+            speaker.kill()?;
+        }
+        self.cluster.restart_server(flags)?;
+        self.controller = controller(&self.cluster)?;
+        for i in 0..self.speakers.len() {
+            self.speakers[i] = self.speaker(&self.world.nodes[i], Membership::On)?;
+        }
+        Ok(())
     }
 
     /// Starts the speaker of a node.
@@ -407,4 +417,13 @@ fn announcements_outlive_the_api_server() -> Result<()> {
             == 1
     );
     Ok(())
+}
+
+fn controller(cluster: &Kubernetes) -> Result<Process> {
+    let flags = [
+        "--pod-name=controller",
+        "--deployment=controller",
+        "--ml-secret-name=memberlist",
+    ];
+    setup::start(cluster, cluster.netns(), "controller", &flags)
 }

@@ -283,7 +283,9 @@ fn frr_speaks_and_yields() -> Result<()> {
     place.wait_route(&mut speaker, "198.51.100.1/32", true)?;
     let grants = deployed("frr-k8s/rbac.yaml")?;
     wait_until("the use of every grant", DEADLINE, || {
-        let left = unused(&place.cluster, &grants, "speaker")?;
+        let mut left = unused(&place.cluster, &grants, "speaker")?;
+        // A list is for a server that doesn't stream it.
+        left.retain(|(_, _, verb)| verb != "list");
         Ok(left.is_empty().then_some(()))
     })?;
     Ok(())

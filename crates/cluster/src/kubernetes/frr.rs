@@ -9,6 +9,7 @@ use super::jobs::{Jobs, Write};
 use super::kinds::api_resource;
 use super::status::Mirror;
 use super::view::{Health, cause};
+use super::watch::is_unknown;
 use super::watch::{self, Said};
 use super::wire::Wire;
 use corten_api::LabelSelector;
@@ -172,7 +173,7 @@ impl Configurations {
     }
 
     fn hear(&mut self, said: Said) -> Option<Event> {
-        let absent = matches!(&said, Err(watcher::Error::InitialListFailed(kube::Error::Api(s))) if s.code == 404);
+        let absent = said.as_ref().is_err_and(is_unknown);
         match &said {
             // Without the kind there is no frr-k8s that would hold anything.
             Err(_) if absent && self.part == Part::Yields => {

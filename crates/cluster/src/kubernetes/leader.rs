@@ -102,8 +102,7 @@ impl Leader {
     /// # Errors
     /// As [`super::connect`].
     pub async fn connect(&self) -> Result<Client, ConnectError> {
-        let config = kube::Config::infer().await?;
-        let builder = kube::client::ClientBuilder::try_from(config)?;
+        let builder = super::builder().await?;
         Ok(builder.with_layer(&Guard(self.right.clone())).build())
     }
 
