@@ -79,6 +79,7 @@ fn node(n: u32) -> Node {
         name: name(n),
         labels: Labels::new(),
         network_unavailable: false,
+        out_of_service: false,
         addresses: vec![Ipv4Addr::from_bits(0xc633_6400 + n).into()],
     }
 }

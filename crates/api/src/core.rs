@@ -168,9 +168,40 @@ pub struct Node {
     /// Metadata.
     #[serde(default)]
     pub metadata: Meta,
+    /// Specification.
+    #[serde(default, skip_serializing_if = "NodeSpec::is_empty")]
+    pub spec: NodeSpec,
     /// Status.
     #[serde(default)]
     pub status: NodeStatus,
+}
+
+/// The used part of a Node's specification.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Taints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
+}
+
+impl NodeSpec {
+    fn is_empty(&self) -> bool {
+        self.taints.is_empty()
+    }
+}
+
+/// One taint of a Node.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taint {
+    /// `node.kubernetes.io/out-of-service` is the one that matters.
+    #[serde(default)]
+    pub key: String,
+    /// Value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// `NoExecute`, `NoSchedule` or `PreferNoSchedule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
 }
 
 /// The used part of a Node's status.

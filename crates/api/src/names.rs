@@ -25,6 +25,8 @@ pub const IP_ALLOCATED_FROM_POOL: &str = "metallb.io/ip-allocated-from-pool";
 
 /// Node label that takes the node out of load balancing, whatever its value (§3.4).
 pub const EXCLUDE_FROM_LB: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// Taint of a node that somebody declared to be out of service, whatever its effect.
+pub const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 /// Label on an EndpointSlice naming its Service.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 

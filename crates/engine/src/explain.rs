@@ -190,7 +190,16 @@ pub fn explain(
         None => {
             let names = facts.nodes.keys().chain([speaker.node()]);
             let names: BTreeSet<_> = names.collect();
-            let unready = |&name: &&NodeName| report(name, Verdict::Withhold(Reason::NotReady));
+            let awaits = &speaker.aside().awaits;
+            let unready = |&name: &&NodeName| {
+                let reason = match awaits {
+                    Some(awaits) if name == speaker.node() => Reason::NodeStarting {
+                        awaits: awaits.clone(),
+                    },
+                    Some(_) | None => Reason::NotReady,
+                };
+                report(name, Verdict::Withhold(reason))
+            };
             explanation.nodes = names.iter().map(unready).collect();
         }
     }

@@ -213,6 +213,8 @@ pub struct Node {
     pub labels: Labels,
     /// Condition NetworkUnavailable is True.
     pub network_unavailable: bool,
+    /// It carries the taint `node.kubernetes.io/out-of-service`.
+    pub out_of_service: bool,
     /// Addresses of type InternalIP and ExternalIP.
     pub addresses: Vec<IpAddr>,
 }
@@ -272,7 +274,7 @@ pub struct Changes {
     pub pools: bool,
     /// Advertisements, peers or anything else of the configuration changed.
     pub config: bool,
-    /// Nodes (set, labels, NetworkUnavailable, addresses) changed.
+    /// Nodes (set, labels, taint, NetworkUnavailable, addresses) changed.
     pub nodes: bool,
     /// Namespace labels changed.
     pub namespaces: bool,

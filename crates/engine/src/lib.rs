@@ -8,6 +8,7 @@
 
 pub mod advertise;
 pub mod allocate;
+pub mod aside;
 pub mod config;
 pub mod controller;
 pub mod election;

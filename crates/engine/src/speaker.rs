@@ -7,7 +7,10 @@
 
 mod bgp;
 mod board;
+mod moving;
 mod report;
+
+pub use moving::{Immovable, Move, Succession};
 
 pub use crate::advertise::l2::LinkState;
 
@@ -16,6 +19,7 @@ use crate::advertise::l2::{
     Conflict, Decision, Grounds, L2Table, Last, Local, Reason, Situation, Terms, Verdict, decide,
     ready,
 };
+use crate::aside::Aside;
 use crate::event::EventRecord;
 use crate::facts::{Changes, Class, Facts};
 use crate::flat;
@@ -23,6 +27,7 @@ use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
 use crate::ownership::{Fleet, Ownership};
 use board::Board;
+use corten_api::names::EXCLUDE_FROM_LB;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
@@ -35,6 +40,8 @@ pub enum Input {
     Membership(Membership),
     /// Who has which address already; told before the membership it belongs to.
     Ownership(Ownership),
+    /// Who stands aside by its own word; told before the membership it belongs to.
+    Aside(Aside),
     /// Interfaces of this node by name, and whether ARP and NDP can be spoken on them now. Told
     /// at least once.
     Links(BTreeMap<String, LinkState>),
@@ -104,6 +111,7 @@ pub struct Speaker {
     /// `None` until told; neither off nor empty.
     membership: Option<Membership>,
     ownership: Ownership,
+    aside: Aside,
     /// `None` until told.
     links: Option<BTreeMap<String, LinkState>>,
     conflicts: BTreeSet<Conflict>,
@@ -161,6 +169,7 @@ impl Speaker {
             options,
             membership: None,
             ownership: Ownership::default(),
+            aside: Aside::default(),
             links: None,
             conflicts: BTreeSet::new(),
             started: false,
@@ -173,14 +182,8 @@ impl Speaker {
 
     /// Takes an input; `facts` are the facts with it applied.
     pub fn handle(&mut self, facts: &Facts, input: Input) {
-        let changes = match &input {
-            Input::Facts(changes) => Some(changes),
-            Input::Membership(_) | Input::Ownership(_) | Input::Links(_) | Input::Conflicts(_) => {
-                None
-            }
-        };
         self.bgp
-            .handle(facts, &self.options, changes, &mut self.events);
+            .handle(facts, &self.options, &input, &mut self.events);
         let scope = self.take(facts, input);
         if self.membership.is_none() || self.links.is_none() || !ready(facts) {
             return;
@@ -195,6 +198,10 @@ impl Speaker {
                 if let Some(membership) = &self.membership {
                     let doubted = &self.ownership.doubted;
                     self.board.miss(membership, doubted, &facts.nodes);
+                    let own = &self.options.node;
+                    let ordered = taken_out(facts, own, self.options.ignore_exclude_lb);
+                    let aside = self.aside.drained.contains(own) || !membership.admits(own);
+                    self.board.leave(ordered || aside);
                 }
                 keys
             }
@@ -297,10 +304,27 @@ impl Speaker {
     /// are known.
     #[must_use]
     pub fn decision<'a>(&'a self, facts: &'a Facts, key: &ServiceKey) -> Option<Decision<'a>> {
+        self.decision_if(facts, &self.aside, key)
+    }
+
+    /// Who stands aside, as last told.
+    #[must_use]
+    pub fn aside(&self) -> &Aside {
+        &self.aside
+    }
+
+    /// The decision if these stood aside.
+    fn decision_if<'a>(
+        &'a self,
+        facts: &'a Facts,
+        aside: &'a Aside,
+        key: &ServiceKey,
+    ) -> Option<Decision<'a>> {
         let situation = Situation {
             facts,
             membership: self.membership.as_ref()?,
             ownership: &self.ownership,
+            aside,
             class: &self.options.class,
             ignore_exclude_lb: self.options.ignore_exclude_lb,
             local: Local {
@@ -334,6 +358,11 @@ impl Speaker {
             Input::Facts(changes) => Scope::Services(changes.services),
             Input::Membership(membership) => {
                 scope_of(self.membership.replace(membership) != self.membership)
+            }
+            Input::Aside(aside) => {
+                let changed = self.aside != aside;
+                self.aside = aside;
+                scope_of(changed)
             }
             Input::Ownership(ownership) => self.take_ownership(facts, ownership),
             Input::Links(links) => scope_of(self.links.replace(links) != self.links),
@@ -411,6 +440,14 @@ impl Speaker {
             addresses,
         })
     }
+}
+
+/// Whether an order in the facts takes a node out of load balancing.
+fn taken_out(facts: &Facts, node: &NodeName, ignore_exclude_lb: bool) -> bool {
+    facts.nodes.get(node).is_some_and(|node| {
+        let excluded = node.labels.contains_key(EXCLUDE_FROM_LB) && !ignore_exclude_lb;
+        excluded || node.out_of_service
+    })
 }
 
 fn scope_of(changed: bool) -> Scope {

@@ -51,6 +51,7 @@ pub(super) fn facts(plan: &Plan, excluded: &BTreeSet<usize>) -> Facts {
             name: name(i).as_str().into(),
             labels: labels.into_iter().collect(),
             network_unavailable: false,
+            out_of_service: false,
             addresses: known.into_iter().collect(),
         };
         facts.nodes.insert(node.name.clone(), node);

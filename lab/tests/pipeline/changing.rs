@@ -61,6 +61,29 @@ async fn an_excluded_node_hands_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_out_of_service_hands_over() {
+    let mut site = Site::new(&base(&[])).await;
+    let before = site.ledger();
+    let taint = "spec:\n  taints:\n  - {key: node.kubernetes.io/out-of-service, value: nodeshutdown, \
+                 effect: NoExecute}\n";
+    for name in ["n1", "n2"] {
+        let tainted = format!("{}{taint}", node(name, ""));
+        site.edit(&format!("node-{name}.yaml"), &tainted).await;
+        site.announced_once(&["a", "b"]);
+    }
+    for ips in before.values() {
+        assert_eq!(site.announcers(ips[0]), ["n3"]);
+    }
+    // Without the taint they are candidates again, and the hash decides as before.
+    site.edit("node-n3.yaml", &format!("{}{taint}", node("n3", "")))
+        .await;
+    site.edit("node-n1.yaml", &node("n1", "")).await;
+    for ips in before.values() {
+        assert_eq!(site.announcers(ips[0]), ["n1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preferred_second_family_comes_when_it_can() {
     let dual = "ipFamilyPolicy: PreferDualStack\n  ports: [{port: 80}]";
     let mut site = Site::new(&base(&[("svc-d.yaml", service("d", "", dual))])).await;

@@ -143,9 +143,12 @@ pub struct L2Table {
     /// to be silent, and only who goes on looking knows when the stranger has left.
     pub entries: BTreeMap<IpAddr, L2Entry>,
     /// Addresses another node won: if this node has answered for one until now, it goes on until
-    /// it hears the successor, at most a second. Any other address that leaves `entries` falls
+    /// it hears the successor, at most for a while. Any other address that leaves `entries` falls
     /// silent at once.
     pub yielded: BTreeSet<IpAddr>,
+    /// Whether this node is taken out of load balancing: what it yields, it yields by order, and
+    /// waits longer for successors that may not have heard of it yet.
+    pub leaving: bool,
     /// Addresses of this node and its fellows, to learn their MACs by: an answer from one of
     /// these is not a stranger's.
     pub fellows: BTreeMap<NodeName, Vec<IpAddr>>,

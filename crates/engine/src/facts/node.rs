@@ -5,6 +5,7 @@ use crate::ip::parse_address;
 use crate::names::NodeName;
 use crate::rejection::Fault;
 use corten_api::core;
+use corten_api::names::OUT_OF_SERVICE;
 
 /// Parses a Node.
 ///
@@ -34,10 +35,12 @@ pub(super) fn parse(object: &core::Node) -> Result<Node, Vec<Fault>> {
     }
     let unavailable =
         |c: &core::NodeCondition| c.type_ == "NetworkUnavailable" && c.status == "True";
+    let mut taints = object.spec.taints.iter();
     Ok(Node {
         name: NodeName(object.metadata.name.clone()),
         labels: (&object.metadata.labels).into(),
         network_unavailable: object.status.conditions.iter().any(unavailable),
+        out_of_service: taints.any(|taint| taint.key == OUT_OF_SERVICE),
         addresses,
     })
 }

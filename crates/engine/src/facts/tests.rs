@@ -184,6 +184,7 @@ fn nodes() {
         name: name.clone(),
         labels: [("a".to_owned(), "b".to_owned())].into(),
         network_unavailable: false,
+        out_of_service: false,
         addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
     };
     assert_eq!(facts.nodes[&name], expected);
@@ -191,6 +192,23 @@ fn nodes() {
     assert!(changes.nodes && facts.nodes[&name].network_unavailable);
     facts.handle(apply(&node.replace("'False'", "Unknown")));
     assert!(!facts.nodes[&name].network_unavailable);
+
+    let tainted = |key: &str, effect: &str| {
+        let spec = format!("spec: {{taints: [{{key: {key}, value: down, effect: {effect}}}]}}");
+        node.replace("\nstatus:", &format!("\n{spec}\nstatus:"))
+    };
+    for (key, effect, out) in [
+        ("node.kubernetes.io/out-of-service", "NoExecute", true),
+        ("node.kubernetes.io/unschedulable", "NoSchedule", false),
+        ("node.kubernetes.io/out-of-service", "NoSchedule", true),
+    ] {
+        let changes = facts.handle(apply(&tainted(key, effect)));
+        assert!(
+            changes.nodes && facts.nodes[&name].out_of_service == out,
+            "{key}"
+        );
+    }
+    facts.handle(apply(node));
 
     let changes = facts.handle(apply(&node.replace("10.0.0.1", "ten")));
     assert!(!changes.nodes);

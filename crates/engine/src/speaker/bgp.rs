@@ -1,17 +1,17 @@
 //! The BGP table, put together from the Services' verdicts and kept prefix by prefix, so that a
 //! change of one Service touches its prefixes only, and peers that are told the same share a map.
 
-use super::{BgpDriver, SpeakerOptions};
+use super::{BgpDriver, Input, SpeakerOptions, taken_out};
 use crate::advertise::bgp::{
     BgpPeer, BgpTable, Decision, Families, Grounds, Last, Path, Reason, Route, Session, Situation,
     Verdict, decide, offer, ready, sessions,
 };
+use crate::aside::Aside;
 use crate::config::frr::Held;
 use crate::event::{EventRecord, Severity};
-use crate::facts::{Changes, Facts};
+use crate::facts::Facts;
 use crate::flat::FlatSet;
 use crate::names::ServiceKey;
-use corten_api::names::EXCLUDE_FROM_LB;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -28,8 +28,9 @@ pub(super) struct Side {
     /// The peers of this node.
     peers: BTreeMap<String, (Arc<Session>, Audience)>,
     told: BTreeMap<Audience, Told>,
-    /// Whether the node carries the exclude label.
+    /// Whether the node leaves load balancing.
     leaving: bool,
+    aside: Aside,
     /// Whether the table changed since it was last taken.
     changed: bool,
 }
@@ -62,26 +63,37 @@ struct Told {
 }
 
 impl Side {
-    /// Decides what `changes` of the facts ask for; without changes, only if nothing was decided yet.
+    /// Decides what an input asks for; what isn't BGP's, only if nothing was decided yet.
     pub(super) fn handle(
         &mut self,
         facts: &Facts,
         options: &SpeakerOptions,
-        changes: Option<&Changes>,
+        input: &Input,
         events: &mut VecDeque<EventRecord>,
     ) {
+        let mut changes = None;
+        let all = match input {
+            Input::Facts(c) => {
+                changes = Some(c);
+                c.pools || c.config || c.nodes || c.listed
+            }
+            Input::Aside(aside) => {
+                let changed = self.aside != *aside;
+                self.aside.clone_from(aside);
+                changed
+            }
+            Input::Membership(_) | Input::Ownership(_) | Input::Links(_) | Input::Conflicts(_) => {
+                false
+            }
+        };
         if !ready(facts) {
             return;
         }
-        let all = match changes {
-            Some(c) => c.pools || c.config || c.nodes || c.listed,
-            None => false,
-        };
         if all || !self.started {
             let keys = facts.services.keys().chain(self.states.keys());
             let keys = keys.cloned().collect();
             let touched = self.decide_all(facts, options, &keys, events);
-            let leaving = excludes(facts, options);
+            let leaving = self.leaves(facts, options);
             self.changed |= leaving != self.leaving;
             self.leaving = leaving;
             if self.meet(facts, options) {
@@ -135,14 +147,26 @@ impl Side {
     }
 
     pub(super) fn decision<'a>(
+        &'a self,
+        facts: &'a Facts,
+        options: &'a SpeakerOptions,
+        key: &ServiceKey,
+    ) -> Decision<'a> {
+        self.decision_if(facts, options, &self.aside, key)
+    }
+
+    /// The decision if these stood aside.
+    pub(super) fn decision_if<'a>(
         &self,
         facts: &'a Facts,
         options: &'a SpeakerOptions,
+        aside: &'a Aside,
         key: &ServiceKey,
     ) -> Decision<'a> {
         let situation = Situation {
             facts,
             node: &options.node,
+            aside,
             class: &options.class,
             ignore_exclude_lb: options.ignore_exclude_lb,
         };
@@ -270,6 +294,12 @@ impl Side {
         }
     }
 
+    /// Whether this node is taken out of load balancing.
+    fn leaves(&self, facts: &Facts, options: &SpeakerOptions) -> bool {
+        let ordered = taken_out(facts, &options.node, options.ignore_exclude_lb);
+        ordered || self.aside.drained.contains(&options.node)
+    }
+
     fn paths(&self, key: &ServiceKey) -> &[Path] {
         self.states
             .get(key)
@@ -300,13 +330,6 @@ impl Audience {
             Err(reason) => (None, Some(reason)),
         }
     }
-}
-
-/// Whether this node is taken out of load balancing.
-fn excludes(facts: &Facts, options: &SpeakerOptions) -> bool {
-    let node = facts.nodes.get(&options.node);
-    let labelled = node.is_some_and(|node| node.labels.contains_key(EXCLUDE_FROM_LB));
-    labelled && !options.ignore_exclude_lb
 }
 
 /// Puts a value into a shared map; whether that changed it.

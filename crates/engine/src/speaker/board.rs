@@ -90,6 +90,14 @@ impl Board {
         }
     }
 
+    /// Takes note of whether this node leaves load balancing.
+    pub(super) fn leave(&mut self, leaving: bool) {
+        if self.table.leaving != leaving {
+            self.table.leaving = leaving;
+            self.news = News::Changed;
+        }
+    }
+
     /// Takes note that a Service's addresses were `old` and are `new`.
     pub(super) fn hold(&mut self, service: &ServiceKey, old: &[IpAddr], new: &[IpAddr]) {
         for ip in old.iter().filter(|ip| !new.contains(ip)) {

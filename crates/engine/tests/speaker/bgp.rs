@@ -272,6 +272,11 @@ fn what_one_node_announces_and_another_does_not() {
             },
             ["nodeExcluded", yes, yes],
         ),
+        (
+            "out of service",
+            |f| node(f, "node-b").out_of_service = true,
+            [yes, "nodeOutOfService", yes],
+        ),
     ]);
 }
 
@@ -859,6 +864,16 @@ fn the_exclude_label_can_be_ignored() {
     assert!(!speaker.bgp_table().leaving);
     let station = Station::on("node-a", &facts, &OFF);
     assert!(station.speaker.bgp_table().leaving);
+}
+
+#[test]
+fn a_node_out_of_service_leaves() {
+    let mut facts = routed();
+    node(&mut facts, "node-b").out_of_service = true;
+    for (name, leaving) in [("node-a", false), ("node-b", true)] {
+        let station = Station::on(name, &facts, &OFF);
+        assert_eq!(station.speaker.bgp_table().leaving, leaving, "{name}");
+    }
 }
 
 #[test]

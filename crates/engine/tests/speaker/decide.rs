@@ -242,6 +242,11 @@ fn which_nodes_stand_by_their_state_and_by_selectors() {
             ["nodeExcluded", LOST, "announce"],
         ),
         (
+            "out of service",
+            |f| node(f, "node-a").out_of_service = true,
+            ["nodeOutOfService", LOST, "announce"],
+        ),
+        (
             "network unavailable",
             |f| node(f, "node-a").network_unavailable = true,
             ["networkUnavailable", LOST, "announce"],
@@ -368,6 +373,7 @@ fn the_exclude_label_can_be_ignored_but_not_the_network() {
             .insert(EXCLUDE_FROM_LB.into(), String::new());
     }
     node(&mut facts, "node-a").network_unavailable = true;
+    node(&mut facts, "node-b").out_of_service = true;
     let mut speaker = Speaker::new(SpeakerOptions {
         node: "node-c".into(),
         class: Class::Default,

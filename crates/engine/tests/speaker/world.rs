@@ -63,6 +63,7 @@ pub(crate) fn add_node(facts: &mut Facts, name: &str) {
             name: name.into(),
             labels: [("host".to_owned(), name.to_owned())].into(),
             network_unavailable: false,
+            out_of_service: false,
             addresses: vec![ip(&format!("198.51.100.{host}"))],
         },
     );

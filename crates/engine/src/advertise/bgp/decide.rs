@@ -5,13 +5,14 @@ use super::session::{Session, families, is_for};
 use super::{Announcement, Attributes, Path, Reason, Verdict, offer};
 use crate::advertise::home::{Grounds, Home, KnownGrounds, Last, names};
 use crate::advertise::subject;
+use crate::aside::Aside;
 use crate::config::bgp::{BgpAdvertisement, share_peer};
 use crate::config::peer::Peer;
 use crate::facts::{Class, Endpoints, Facts, Labels, Node, Service, TrafficPolicy};
 use crate::ip::Family;
 use crate::names::{NodeName, ServiceKey};
 use crate::rejection::Kind;
-use corten_api::names::EXCLUDE_FROM_LB;
+use corten_api::names::{EXCLUDE_FROM_LB, OUT_OF_SERVICE};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,8 @@ pub struct Situation<'a> {
     pub facts: &'a Facts,
     /// This node.
     pub node: &'a NodeName,
+    /// Who stands aside by its own word.
+    pub aside: &'a Aside,
     /// The class served here.
     pub class: &'a Class,
     /// Whether nodes with the exclude label announce all the same (`--ignore-exclude-lb`).
@@ -245,12 +248,34 @@ impl<'a> Decision<'a> {
                 label: EXCLUDE_FROM_LB.to_owned(),
             });
         }
+        if object.out_of_service {
+            return Err(Reason::NodeOutOfService {
+                taint: OUT_OF_SERVICE.to_owned(),
+            });
+        }
+        self.stands_by(node)?;
         self.served(service, node)?;
         let each = |ip: &IpAddr| {
             let ip = *ip;
             applying.iter().filter_map(move |ad| Path::of(ad, ip))
         };
         Ok(self.addresses.iter().flat_map(each).collect())
+    }
+
+    /// Whether a node stands aside by its own word.
+    fn stands_by(&self, node: &NodeName) -> Result<(), Reason> {
+        let Situation {
+            aside, node: own, ..
+        } = self.situation;
+        if aside.drained.contains(node) {
+            return Err(Reason::NodeDrained);
+        }
+        match &aside.awaits {
+            Some(awaits) if node == own => Err(Reason::NodeStarting {
+                awaits: awaits.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Why no advertisement reaches the addresses.

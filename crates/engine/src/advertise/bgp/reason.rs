@@ -88,6 +88,18 @@ pub enum Reason {
         /// The label.
         label: String,
     },
+    /// The node was drained.
+    NodeDrained,
+    /// The node has just started and isn't ready.
+    NodeStarting {
+        /// What it waits for.
+        awaits: String,
+    },
+    /// Somebody declared the node to be out of service.
+    NodeOutOfService {
+        /// The taint it carries.
+        taint: String,
+    },
     /// `externalTrafficPolicy: Local` and no serving endpoint on the node.
     NoLocalEndpoint,
     /// No endpoint can serve.
@@ -134,6 +146,9 @@ impl Reason {
             Self::ConflictingAdvertisements { .. } => "conflictingAdvertisements",
             Self::NetworkUnavailable => "nodeNetworkUnavailable",
             Self::NodeExcluded { .. } => "nodeLabeledExcludeBalancers",
+            Self::NodeOutOfService { .. } => "nodeOutOfService",
+            Self::NodeDrained => "nodeDrained",
+            Self::NodeStarting { .. } => "nodeStarting",
             Self::NoLocalEndpoint => "noLocalEndpoints",
             Self::NoServingEndpoint => "noEndpoints",
             Self::NoPeer => "noPeer",
@@ -205,6 +220,11 @@ impl fmt::Display for Reason {
                  {other_local_pref}) conflict for the Service's prefix"
             ),
             Self::NetworkUnavailable => f.write_str("the node's network is unavailable"),
+            Self::NodeDrained => f.write_str("the node was drained (corten drain)"),
+            Self::NodeStarting { awaits } => {
+                write!(f, "the node has just started and waits for {awaits}")
+            }
+            Self::NodeOutOfService { taint } => write!(f, "the node carries the taint {taint}"),
             Self::NodeExcluded { label } => write!(f, "the node carries the label {label}"),
             Self::NoLocalEndpoint => f.write_str(
                 "externalTrafficPolicy is Local and the node has no endpoint that can serve",

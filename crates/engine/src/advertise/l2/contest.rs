@@ -11,7 +11,7 @@ use crate::facts::company::serving_nodes;
 use crate::facts::{Node, Service, Sharing};
 use crate::names::NodeName;
 use crate::ownership::{Claim, Policy};
-use corten_api::names::EXCLUDE_FROM_LB;
+use corten_api::names::{EXCLUDE_FROM_LB, OUT_OF_SERVICE};
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -47,6 +47,9 @@ enum Bar {
     NotAMember,
     NetworkUnavailable,
     NodeExcluded,
+    NodeOutOfService,
+    NodeDrained,
+    NodeStarting,
     NoLocalEndpoint,
 }
 
@@ -165,6 +168,40 @@ impl<'a> Contest<'a> {
         before.map(|r| r.candidate.node.clone()).collect()
     }
 
+    /// The address that the election goes by.
+    pub(super) fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// What `node` would announce if it had won.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which it can't win.
+    pub(super) fn candidacy(
+        &self,
+        node: &NodeName,
+        addresses: &[IpAddr],
+    ) -> Result<Announcement, Reason> {
+        let object = self.admitted(node)?;
+        if self.ranking.iter().any(|r| r.candidate.node == node) {
+            Ok(self.rules.announcement(object, addresses))
+        } else {
+            self.outcome(node, addresses)
+        }
+    }
+
+    fn admitted(&self, node: &NodeName) -> Result<&'a Node, Reason> {
+        let nodes = &self.rules.situation.facts.nodes;
+        let Some(object) = nodes.get(node) else {
+            return Err(Reason::UnknownNode { node: node.clone() });
+        };
+        match self.rules.admit(object, &self.rules.serving) {
+            Ok(_) => Ok(object),
+            Err(bar) => Err(self.rules.reason(bar, node)),
+        }
+    }
+
     /// What `node` announces if it has won.
     ///
     /// # Errors
@@ -175,13 +212,7 @@ impl<'a> Contest<'a> {
         node: &NodeName,
         addresses: &[IpAddr],
     ) -> Result<Announcement, Reason> {
-        let nodes = &self.rules.situation.facts.nodes;
-        let Some(object) = nodes.get(node) else {
-            return Err(Reason::UnknownNode { node: node.clone() });
-        };
-        if let Err(bar) = self.rules.admit(object, &self.rules.serving) {
-            return Err(self.rules.reason(bar, node));
-        }
+        let object = self.admitted(node)?;
         let place = self.ranking.iter().position(|r| r.candidate.node == node);
         match (self.winner(), place) {
             (Some(_), Some(0)) => Ok(self.rules.announcement(object, addresses)),
@@ -242,11 +273,23 @@ impl<'a> Rules<'a> {
             Err(Bar::NetworkUnavailable)
         } else if node.labels.contains_key(EXCLUDE_FROM_LB) && !ignore_exclude_lb {
             Err(Bar::NodeExcluded)
+        } else if node.out_of_service {
+            // DEVIATION: MetalLB keeps a node that is declared to be out of service as a candidate.
+            Err(Bar::NodeOutOfService)
+        } else if self.situation.aside.drained.contains(&node.name) {
+            Err(Bar::NodeDrained)
+        } else if self.awaits().is_some() && node.name == *self.situation.local.node {
+            Err(Bar::NodeStarting)
         } else if !serving.admits(&node.name) {
             Err(Bar::NoLocalEndpoint)
         } else {
             Ok(self.score(node))
         }
+    }
+
+    /// What this node waits for after its start.
+    fn awaits(&self) -> Option<&'a str> {
+        self.situation.aside.awaits.as_deref()
     }
 
     /// The advertisements whose node selectors match.
@@ -273,6 +316,13 @@ impl<'a> Rules<'a> {
             Bar::NetworkUnavailable => Reason::NetworkUnavailable,
             Bar::NodeExcluded => Reason::NodeExcluded {
                 label: EXCLUDE_FROM_LB.to_owned(),
+            },
+            Bar::NodeOutOfService => Reason::NodeOutOfService {
+                taint: OUT_OF_SERVICE.to_owned(),
+            },
+            Bar::NodeDrained => Reason::NodeDrained,
+            Bar::NodeStarting => Reason::NodeStarting {
+                awaits: self.awaits().unwrap_or_default().to_owned(),
             },
             Bar::NoLocalEndpoint => Reason::NoLocalEndpoint,
         }

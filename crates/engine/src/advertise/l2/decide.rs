@@ -11,6 +11,7 @@ use super::contest::Contest;
 use super::{Announcement, Conflict, LinkState, Reason, Terms, Verdict};
 use crate::advertise::home::{Grounds, Home, KnownGrounds, Last};
 use crate::advertise::subject;
+use crate::aside::Aside;
 use crate::config::{ConflictPolicy, Filter, L2Advertisement};
 use crate::election::Ranked;
 use crate::facts::{Class, Facts, Labels, Service};
@@ -48,6 +49,8 @@ pub struct Situation<'a> {
     pub membership: &'a Membership,
     /// Who has which address already.
     pub ownership: &'a Ownership,
+    /// Who stands aside by its own word.
+    pub aside: &'a Aside,
     /// The class served here.
     pub class: &'a Class,
     /// Whether nodes with the exclude label are candidates all the same (`--ignore-exclude-lb`).
@@ -196,10 +199,47 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// The address that the election goes by; `None` if there was no contest.
+    #[must_use]
+    pub fn elected_by(&self) -> Option<IpAddr> {
+        self.contest.as_ref().ok().map(Contest::first)
+    }
+
+    /// Whether there was a contest.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which no node announces.
+    pub fn is_held(&self) -> Result<(), Reason> {
+        match &self.contest {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Whether a node may announce, whoever has won: the candidates may, and this node only on an
+    /// interface.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    pub fn candidacy(&self, node: &NodeName) -> Result<(), Reason> {
+        let contest = self.contest.as_ref().map_err(Clone::clone)?;
+        let announcement = contest.candidacy(node, self.addresses)?;
+        if node == self.situation.local.node {
+            self.on_a_link(announcement)?;
+        }
+        Ok(())
+    }
+
     /// The outcome for this node: it also has to have an interface.
     fn local(&self) -> Result<Announcement, Reason> {
-        let Local { node, links, .. } = self.situation.local;
-        let announcement = self.outcome(node)?;
+        self.on_a_link(self.outcome(self.situation.local.node)?)
+    }
+
+    /// The same, if this node has an interface for it.
+    fn on_a_link(&self, announcement: Announcement) -> Result<Announcement, Reason> {
+        let links = self.situation.local.links;
         let usable = links.iter().any(|(name, link)| {
             let speaks = |ip: &IpAddr| link.speaks(Family::of(*ip));
             announcement.interfaces.admits(name) && self.addresses.iter().any(speaks)

@@ -86,6 +86,18 @@ pub enum Reason {
         /// The label.
         label: String,
     },
+    /// The node was drained.
+    NodeDrained,
+    /// The node has just started and isn't ready.
+    NodeStarting {
+        /// What it waits for.
+        awaits: String,
+    },
+    /// Somebody declared the node to be out of service.
+    NodeOutOfService {
+        /// The taint it carries.
+        taint: String,
+    },
     /// The node's condition NetworkUnavailable is True.
     NetworkUnavailable,
     /// `externalTrafficPolicy: Local` and no serving endpoint on the node.
@@ -129,6 +141,9 @@ impl Reason {
             | Self::UnknownNode { .. }
             | Self::NotAMember { .. }
             | Self::NodeExcluded { .. }
+            | Self::NodeOutOfService { .. }
+            | Self::NodeDrained
+            | Self::NodeStarting { .. }
             | Self::NetworkUnavailable
             | Self::NoLocalEndpoint
             | Self::LostElection { .. } => "notOwner",
@@ -188,6 +203,11 @@ impl fmt::Display for Reason {
             Self::UnknownNode { node } => write!(f, "there is no Node object {node}"),
             Self::NotAMember { node } => write!(f, "{node} is not alive in the membership"),
             Self::NodeExcluded { label } => write!(f, "the node carries the label {label}"),
+            Self::NodeDrained => f.write_str("the node was drained (corten drain)"),
+            Self::NodeStarting { awaits } => {
+                write!(f, "the node has just started and waits for {awaits}")
+            }
+            Self::NodeOutOfService { taint } => write!(f, "the node carries the taint {taint}"),
             Self::NetworkUnavailable => f.write_str("the node's network is unavailable"),
             Self::NoLocalEndpoint => f.write_str(
                 "externalTrafficPolicy is Local and the node has no endpoint that can serve",

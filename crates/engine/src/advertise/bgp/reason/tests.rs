@@ -150,6 +150,27 @@ fn what_lies_in_advertisements_nodes_and_peers() {
 }
 
 #[test]
+fn what_lies_in_orders_and_starts() {
+    check([
+        (
+            Reason::NodeDrained,
+            "nodeDrained",
+            "the node was drained (corten drain)",
+        ),
+        (
+            Reason::NodeStarting { awaits: "x".into() },
+            "nodeStarting",
+            "the node has just started and waits for x",
+        ),
+        (
+            Reason::NodeOutOfService { taint: "t".into() },
+            "nodeOutOfService",
+            "the node carries the taint t",
+        ),
+    ]);
+}
+
+#[test]
 fn what_lies_in_frr() {
     check([
         (
