@@ -83,6 +83,10 @@ pub struct Bfd {
     pub diagnostic: Option<String>,
     /// Times it went down.
     pub downs: u64,
+    /// Whether it is for several hops.
+    pub multihop: bool,
+    /// Packets that didn't count.
+    pub packets_ignored: u64,
 }
 
 /// Gossip in a [`Status`].

@@ -56,6 +56,18 @@ pub enum Ownership {
     Sticky,
 }
 
+/// How long a Service that lost its last endpoint isn't announced again over BGP;
+/// [`names::BGP_HOLD_DOWN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HoldDown {
+    /// It is as soon as there is one.
+    #[default]
+    Off,
+    /// Not for so long since it lost the last one.
+    For(Duration),
+}
+
 /// Why an annotation's value can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("annotation {name}: {cause}")]
@@ -154,6 +166,27 @@ impl Refresh {
             return Err(refused(Cause::TooShort(text.clone())));
         }
         Ok(Self::Every(period))
+    }
+}
+
+impl HoldDown {
+    /// The time the annotations ask for.
+    ///
+    /// # Errors
+    /// The annotation is there and is no Go duration.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, AnnotationError> {
+        let name = names::BGP_HOLD_DOWN;
+        let Some(text) = annotations.get(name) else {
+            return Ok(Self::Off);
+        };
+        let time = duration::parse_length(text).map_err(|cause| AnnotationError {
+            name,
+            cause: cause.into(),
+        })?;
+        Ok(match time {
+            Duration::ZERO => Self::Off,
+            time => Self::For(time),
+        })
     }
 }
 

@@ -69,6 +69,16 @@ pub const BGP_LISTEN: &str = "corten.io/bgp-listen";
 /// withdrawn when the node leaves load balancing, a Go duration such as `30s`; `0s` marks nothing.
 /// Read by [`crate::annotation::PeerWire`].
 pub const BGP_GRACEFUL_SHUTDOWN: &str = "corten.io/bgp-graceful-shutdown";
+/// BGPPeer annotation: maximum segment size of the TCP connection in octets, 88 to 32767; read by
+/// [`crate::annotation::PeerWire`].
+pub const BGP_MSS: &str = "corten.io/bgp-mss";
+/// BGPPeer annotation: how long sent octets may stay unacknowledged before the TCP connection ends
+/// (RFC 5482), a Go duration of at least a second such as `20s`; read by
+/// [`crate::annotation::PeerWire`].
+pub const BGP_USER_TIMEOUT: &str = "corten.io/bgp-user-timeout";
+/// BGPAdvertisement annotation: how long a Service that lost its last endpoint isn't announced again, a
+/// Go duration such as `30s`; its value is a [`crate::annotation::HoldDown`].
+pub const BGP_HOLD_DOWN: &str = "corten.io/bgp-hold-down";
 /// BGPPeer annotation written by the conversion to v1beta1: what that version has no field for,
 /// so that converting back loses nothing.
 pub const BGP_PEER_REMAINDER: &str = "corten.io/bgppeer-v1beta2";

@@ -16,6 +16,7 @@ use corten_engine::names::{NodeName, PoolName, ServiceKey};
 use corten_engine::rejection::{Kind, Rejection, Subject};
 use corten_engine::speaker::{self, BgpDriver, Input, Speaker, SpeakerOptions};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Most events kept for `corten status`.
 const EVENTS_KEPT: usize = 200;
@@ -83,6 +84,8 @@ pub(crate) struct Outcome {
     pub(crate) bgp: Option<BgpTable>,
     /// Events to record.
     pub(crate) events: Vec<EventRecord>,
+    /// Services to be released after so long.
+    pub(crate) held: Vec<(ServiceKey, Duration)>,
 }
 
 impl Role {
@@ -304,6 +307,7 @@ impl Core {
                 speaker::Action::L2(table) => outcome.table = Some(table),
                 speaker::Action::Bgp(table) => outcome.bgp = Some(table),
                 speaker::Action::Emit(record) => emitted.push(record),
+                speaker::Action::HoldDown(service, time) => outcome.held.push((service, time)),
             }
         }
         for record in &emitted {

@@ -12,7 +12,7 @@ pub(crate) mod lease;
 use std::time::Instant;
 
 /// Waits until then, or for ever.
-async fn until(deadline: Option<Instant>) {
+pub(crate) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

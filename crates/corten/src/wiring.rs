@@ -6,6 +6,7 @@
 
 mod answers;
 mod bgp;
+mod held;
 mod kubernetes;
 mod membership;
 mod rest;
@@ -23,6 +24,7 @@ use crate::speaker::exclusions::Exclusions;
 use crate::speaker::gossip;
 use crate::speaker::l2::{self, Observed};
 use crate::speaker::lease::{Right, SharedLease};
+use crate::speaker::until;
 use anyhow::Context as _;
 use bgp::Bgp;
 use corten_cluster::directory::{Directory, Options, Role};
@@ -34,6 +36,7 @@ use corten_node::orders::{Issuer, Orders};
 use corten_node::standing::Seen;
 use corten_node::words;
 use futures_util::future::Either;
+use held::Held;
 use membership::Link;
 use rest::Rest;
 use std::time::{Duration, Instant};
@@ -276,6 +279,7 @@ pub(crate) struct FactsSide {
     told: Told,
     link: Link,
     bgp: Bgp,
+    held: Held,
 }
 
 /// Whether the status files say what is known.
@@ -300,6 +304,7 @@ impl FactsSide {
             told: Told::default(),
             link,
             bgp,
+            held: Held::default(),
         }
     }
 
@@ -346,6 +351,10 @@ impl FactsSide {
                     tracing::info!(signal, "leaving: others are told, answering ends with theirs");
                 }
                 () = status_due => self.write_status(),
+                () = until(self.held.next()) => {
+                    let outcome = self.core.tell(Input::Released(self.held.take_due(Instant::now())));
+                    self.carry_out(outcome);
+                }
                 () = rest.turn() => {}
                 () = alive.tick() => {
                     if self.is_alive().await {
@@ -422,6 +431,7 @@ impl FactsSide {
             if let Some(table) = outcome.bgp {
                 self.bgp.tell(table);
             }
+            self.held.add(outcome.held, Instant::now());
             self.source.emit(outcome.events);
             let events = self.source.record(outcome.assignments);
             if events.is_empty() {

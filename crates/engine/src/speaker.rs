@@ -30,6 +30,7 @@ use board::Board;
 use corten_api::names::EXCLUDE_FROM_LB;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What the speaker is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Input {
     Links(BTreeMap<String, LinkState>),
     /// Every conflict known now, latest wins.
     Conflicts(BTreeSet<Conflict>),
+    /// The time of these Services' last [`Action::HoldDown`] is over.
+    Released(BTreeSet<ServiceKey>),
 }
 
 /// What the speaker asks for.
@@ -58,6 +61,9 @@ pub enum Action {
     Bgp(BgpTable),
     /// Record an event on a Service.
     Emit(EventRecord),
+    /// Say [`Input::Released`] of the Service once so much time is over; a later one counts instead
+    /// of an earlier one. It has lost its last endpoint, and isn't announced over BGP before.
+    HoldDown(ServiceKey, Duration),
 }
 
 /// Who this speaker is and whom it serves.
@@ -214,6 +220,8 @@ impl Speaker {
     pub fn poll_action(&mut self) -> Option<Action> {
         let table = self.board.take_changed().map(Action::L2);
         let table = table.or_else(|| self.bgp.take_changed().map(Action::Bgp));
+        let mut held = || self.bgp.take_fallen();
+        let table = table.or_else(|| held().map(|(key, time)| Action::HoldDown(key, time)));
         table.or_else(|| {
             let event = self.events.pop_front();
             if event.is_none() {
@@ -375,6 +383,7 @@ impl Speaker {
                 self.conflicts = conflicts;
                 Scope::Services(keys)
             }
+            Input::Released(_) => Scope::Nothing,
         }
     }
 

@@ -245,7 +245,7 @@ impl Process {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 Action::L2(table) => newest = Some(table),
-                Action::Bgp(_) | Action::Emit(_) => {}
+                Action::Bgp(_) | Action::Emit(_) | Action::HoldDown(..) => {}
             }
         }
         newest

@@ -1,7 +1,10 @@
 //! The ways to go: for good, so that routers look for other ways first, and for a restart.
 
-use crate::line::{Frr, Line, all, established};
+use crate::line::{DEADLINE, Frr, Line, all, established};
+use crate::watching::{BFDD, profile, up, wait_peer};
 use anyhow::{Result, ensure};
+use corten_lab::manifests::{self, Stack};
+use corten_lab::wait::wait_until;
 use serde_json::Value;
 
 const PEER: &str =
@@ -44,11 +47,16 @@ pub(crate) fn frr_is_told_before_a_node_leaves() -> Result<()> {
     Ok(())
 }
 
+/// FRR looks at BFD, too, and at its C bit: that this process's silence says nothing about the way.
 pub(crate) fn frr_keeps_routes_over_a_restart() -> Result<()> {
-    let line = Line::new(PEER, "")?;
-    let frr = Frr::start(&line, "frr-restart", ROUTER)?;
+    let line = Line::new(&format!("{PEER}, bfdProfile: fast"), "")?;
+    profile(&line, "transmitInterval: 50, receiveInterval: 50")?;
+    let bfd = "\n neighbor 192.0.2.1 bfd\n neighbor 192.0.2.1 bfd profile fast\n \
+               neighbor 192.0.2.1 bfd check-control-plane-failure";
+    let router = format!("{ROUTER}{bfd}");
+    let frr = Frr::start_with_bfd(&line, "frr-restart", &router, BFDD)?;
     let mut corten = line.start()?;
-    corten.wait_status("a session", |s| established(&s))?;
+    wait_peer(&corten, "a session with BFD", up)?;
     for prefix in ["198.51.100.0/32", "198.51.100.1/32"] {
         frr.wait_route(prefix, true)?;
     }
@@ -68,5 +76,47 @@ pub(crate) fn frr_keeps_routes_over_a_restart() -> Result<()> {
     );
     let neighbour = frr.neighbour()?;
     ensure!(neighbour["connectionsEstablished"] == 2, "{neighbour}");
+    // A crash is no failure of the way, either.
+    wait_peer(&corten, "a session with BFD again", up)?;
+    corten.kill()?;
+    let stale = frr.wait_said(show, "stale")?;
+    all(&stale, &[", valid, ", "best"])?;
+    corten.restart()?;
+    wait_peer(&corten, "a session with BFD again", up)?;
+    let fresh = || Ok((!frr.says(show)?.contains("stale")).then_some(()));
+    wait_until("fresh routes", DEADLINE, fresh)?;
+    Ok(())
+}
+
+/// An endpoint that comes and goes: each loss is told at once, and what is back only once it has
+/// stayed.
+pub(crate) fn what_flaps_is_held_down() -> Result<()> {
+    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2";
+    let line = Line::new(peer, "")?;
+    let held =
+        |time: &str| format!("name: all\n  annotations: {{corten.io/bgp-hold-down: {time}}}\n");
+    let (short, long) = (held("1s"), held("10m"));
+    line.manifests.edit("config.yaml", "name: all\n", &short)?;
+    let frr = Frr::start(&line, "frr-flapping", "neighbor 192.0.2.1 remote-as 64512")?;
+    let corten = line.start()?;
+    let prefix = "198.51.100.0/32";
+    frr.wait_route(prefix, true)?;
+    let flap = || -> Result<()> {
+        let without = manifests::service("web1", Stack::Dual, &[], &[]);
+        line.manifests.write("web1.yaml", &without)?;
+        frr.wait_route(prefix, false)?;
+        line.service("web1")
+    };
+    flap()?;
+    frr.wait_route(prefix, true)?;
+    line.manifests.edit("config.yaml", &short, &long)?;
+    flap()?;
+    let why = "BGPAdvertisement all holds it down so long";
+    let says = || Ok(corten.explain("default/web1")?.contains(why).then_some(()));
+    wait_until("a word on it", DEADLINE, says)?;
+    frr.wait_route(prefix, false)?;
+    frr.wait_route("198.51.100.1/32", true)?;
+    line.manifests.edit("config.yaml", &long, "name: all\n")?;
+    frr.wait_route(prefix, true)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! FRR's daemons give up root for the user `frr`, so they need real root, not a user namespace's.
 
 mod asking;
+mod far;
 mod leaving;
 mod line;
 mod meeting;
@@ -28,7 +29,8 @@ const TRIALS: &[Trial] = &[
         "frr_wants_a_near_customer",
         meeting::frr_wants_a_near_customer,
     ),
-    ("a_router_between", meeting::a_router_between),
+    ("a_router_between", far::a_router_between),
+    ("behind_a_device", far::behind_a_device),
     ("the_wrong_as_is_named", meeting::the_wrong_as_is_named),
     ("a_crash_is_noticed", meeting::a_crash_is_noticed),
     (
@@ -47,6 +49,7 @@ const TRIALS: &[Trial] = &[
         "frr_keeps_routes_over_a_restart",
         leaving::frr_keeps_routes_over_a_restart,
     ),
+    ("what_flaps_is_held_down", leaving::what_flaps_is_held_down),
     ("frr_without_an_address", unnumbered::frr_without_an_address),
     ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
     ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),

@@ -2,7 +2,6 @@
 
 use crate::line::{DEADLINE, Frr, Line, all, established, object};
 use anyhow::{Context, Result, ensure};
-use corten_lab::netns::Netns;
 use corten_lab::router::{self, Bird};
 use corten_lab::wait::wait_until;
 use serde_json::Value;
@@ -11,16 +10,20 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) fn frr_hears_both_families() -> Result<()> {
-    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2, dualStackAddressFamily: true";
+    // The router sees localASN, of four octets, and nothing of myASN.
+    let peer = "myASN: 64512, localASN: 4200000001, peerASN: 64513, peerAddress: 192.0.2.2, \
+                dualStackAddressFamily: true";
     let communities = "communities: [\"64512:7\", \"large:64512:1:2\"], localPref: 150";
     let line = Line::new(peer, communities)?;
-    let frr = Frr::start(&line, "frr", "neighbor 192.0.2.1 remote-as 64512")?;
+    let frr = Frr::start(&line, "frr", "neighbor 192.0.2.1 remote-as 4200000001")?;
     let mut corten = line.start()?;
     corten
         .wait_status("a session", |s| established(&s))
         .with_context(|| frr.bgpd.log().join("\n"))?;
     let v4 = frr.wait_route("198.51.100.0/32", true)?;
     all(&v4, &["192.0.2.1 from 192.0.2.1", "64512:7", "64512:1:2"])?;
+    let path = v4.lines().map(str::trim).find(|l| l.starts_with("42"));
+    ensure!(path == Some("4200000001"), "{v4}");
     // LOCAL_PREF isn't for other ASes.
     ensure!(!v4.contains("localpref 150"), "{v4}");
     let v6 = frr.wait_route("2001:db8:100::/128", true)?;
@@ -89,7 +92,9 @@ pub(crate) fn frr_hears_both_families() -> Result<()> {
 }
 
 pub(crate) fn frr_within_the_as() -> Result<()> {
-    let peer = "myASN: 64513, peerASN: 64513, peerAddress: 192.0.2.2, password: open-sesame";
+    // It is localASN that makes the two of one AS.
+    let peer = "myASN: 64512, localASN: 64513, dynamicASN: internal, peerAddress: 192.0.2.2, \
+                password: open-sesame";
     let line = Line::new(peer, "localPref: 150, aggregationLength: 28")?;
     let neighbour = "neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.1 password open-sesame";
     let frr = Frr::start(&line, "frr-ibgp", neighbour)?;
@@ -115,10 +120,11 @@ pub(crate) fn frr_within_the_as() -> Result<()> {
 }
 
 pub(crate) fn bird_over_ipv6() -> Result<()> {
-    let peer = "myASN: 64512, peerASN: 64513, peerAddress: \"2001:db8::2\", peerPort: 1790";
+    let peer = "myASN: 64512, localASN: 4200000001, peerASN: 4200000002, peerAddress: \
+                \"2001:db8::2\", peerPort: 1790";
     let line = Line::new(peer, "communities: [\"64512:7\"]")?;
     let text = "router id 192.0.2.2;\nprotocol device {}\nprotocol bgp corten {\n  local \
-                2001:db8::2 port 1790 as 64513;\n  neighbor 2001:db8::1 as 64512;\n  passive;\n  \
+                2001:db8::2 port 1790 as 4200000002;\n  neighbor 2001:db8::1 as 4200000001;\n  passive;\n  \
                 ipv6 { import all; export none; };\n}\n";
     let bird = Bird::start(&line.router, "bird", text)?;
     let mut corten = line.start()?;
@@ -135,7 +141,7 @@ pub(crate) fn bird_over_ipv6() -> Result<()> {
         &[
             "BGP.next_hop: 2001:db8::1 fe80::",
             "(64512,7)",
-            "BGP.as_path: 64512",
+            "BGP.as_path: 4200000001\n",
         ],
     )?;
     // A session over IPv6 alone carries IPv6 alone, and `explain` says so.
@@ -195,7 +201,8 @@ pub(crate) fn bird_connects() -> Result<()> {
 }
 
 pub(crate) fn gobgp_hears_both_families() -> Result<()> {
-    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2, dualStackAddressFamily: true";
+    let peer =
+        "myASN: 64512, dynamicASN: external, peerAddress: 192.0.2.2, dualStackAddressFamily: true";
     let line = Line::new(peer, "communities: [\"64512:7\", \"large:64512:1:2\"]")?;
     let config = router::scratch("gobgp")?.join("gobgpd.toml");
     let families = ["ipv4-unicast", "ipv6-unicast"].map(|family| {
@@ -203,7 +210,7 @@ pub(crate) fn gobgp_hears_both_families() -> Result<()> {
             "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n"
         )
     });
-    let text = "[global.config]\nas = 64513\nrouter-id = \"192.0.2.2\"\n[[neighbors]]\n\
+    let text = "[global.config]\nas = 4200000002\nrouter-id = \"192.0.2.2\"\n[[neighbors]]\n\
                 [neighbors.config]\nneighbor-address = \"192.0.2.1\"\npeer-as = 64512\n\
                 [neighbors.transport.config]\npassive-mode = true\n"
         .to_owned()
@@ -258,34 +265,6 @@ pub(crate) fn frr_wants_a_near_customer() -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn a_router_between() -> Result<()> {
-    // As with MetalLB's own BGP, a peer further away needs no ebgpMultiHop.
-    let peer = "myASN: 64512, peerASN: 64513, peerAddress: 203.0.113.2";
-    let mut line = Line::new(peer, "")?;
-    let middle = std::mem::replace(&mut line.router, Netns::new("beyond")?);
-    let path = line.router.path();
-    middle.ip(&[
-        format!("link add mid type veth peer name beyond netns {path}"),
-        "address add 203.0.113.1/24 dev mid".to_owned(),
-        "link set mid up".to_owned(),
-    ])?;
-    middle.sysctl("ipv4/ip_forward", "1")?;
-    line.router.ip(&[
-        "address add 203.0.113.2/24 dev beyond",
-        "link set beyond up",
-        "route add 192.0.2.0/24 via 203.0.113.1",
-    ])?;
-    line.node
-        .ns
-        .ip(&["route add 203.0.113.0/24 via 192.0.2.2"])?;
-    let neighbour = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 ebgp-multihop 5";
-    let frr = Frr::start(&line, "frr-beyond", neighbour)?;
-    let mut corten = line.start()?;
-    corten.wait_status("a session", |s| established(&s))?;
-    frr.wait_route("198.51.100.0/32", true)?;
-    Ok(())
-}
-
 pub(crate) fn the_wrong_as_is_named() -> Result<()> {
     let peer = "myASN: 64512, peerASN: 64999, peerAddress: 192.0.2.2";
     let line = Line::new(peer, "")?;
@@ -296,7 +275,20 @@ pub(crate) fn the_wrong_as_is_named() -> Result<()> {
     })?;
     all(&error, &["64513", "64999"])?;
     let up = "metallb_bgp_session_up{peer=\"192.0.2.2:179\",vrf=\"default\"} 0\n";
-    all(&line.metrics()?, &[up])
+    all(&line.metrics()?, &[up])?;
+    // Nor is it the kind that dynamicASN asks for.
+    line.manifests
+        .edit("config.yaml", "peerASN: 64999", "dynamicASN: internal")?;
+    corten.wait_status("another error", |s| {
+        let errors = s.bgp_peers.into_iter().filter_map(|p| p.error);
+        errors.into_iter().find(|e| e.contains("(internal)"))
+    })?;
+    // What fits may be any.
+    let external = "dynamicASN: external";
+    line.manifests
+        .edit("config.yaml", "dynamicASN: internal", external)?;
+    corten.wait_status("a session", |s| established(&s))?;
+    Ok(())
 }
 
 pub(crate) fn a_silent_peer_holds_nothing_up() -> Result<()> {

@@ -14,7 +14,7 @@ const PEER: &str = "myASN: 64512, peerASN: 64513, holdTime: 90s, bfdProfile: fas
 const SOON: Duration = Duration::from_secs(20);
 
 const FRR: &str = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 bfd profile fast";
-const BFDD: &str = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 50\n  \
+pub(crate) const BFDD: &str = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 50\n  \
                     transmit-interval 50\n exit\nexit\n";
 
 fn line(peer: &str) -> Result<Line> {
@@ -23,13 +23,17 @@ fn line(peer: &str) -> Result<Line> {
     Ok(line)
 }
 
-fn profile(line: &Line, spec: &str) -> Result<()> {
+pub(crate) fn profile(line: &Line, spec: &str) -> Result<()> {
     let profile = object("v1beta1", "BFDProfile", "fast", spec);
     line.manifests.write("bfd.yaml", &profile)
 }
 
 /// Waits until the only peer is as wanted.
-fn wait_peer(corten: &Corten, what: &str, wanted: impl Fn(&BgpPeer) -> bool) -> Result<BgpPeer> {
+pub(crate) fn wait_peer(
+    corten: &Corten,
+    what: &str,
+    wanted: impl Fn(&BgpPeer) -> bool,
+) -> Result<BgpPeer> {
     let mut last = None;
     wait_until(what, DEADLINE, || {
         // Right after its start nobody answers yet.
@@ -40,7 +44,7 @@ fn wait_peer(corten: &Corten, what: &str, wanted: impl Fn(&BgpPeer) -> bool) -> 
     .with_context(|| format!("{last:?}\n{}", corten.story()))
 }
 
-fn up(peer: &BgpPeer) -> bool {
+pub(crate) fn up(peer: &BgpPeer) -> bool {
     peer.state == "Established" && peer.bfd.as_ref().is_some_and(|bfd| bfd.state == "Up")
 }
 

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// Maximum segment sizes Linux takes.
+const MSS: RangeInclusive<u16> = 88..=32767;
+/// Shortest user time-out: less would end connections over one lost segment.
+const MIN_USER_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What MetalLB's objects have no field for; absent is as FRR has it unless told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PeerWire {
@@ -21,6 +26,11 @@ pub struct PeerWire {
     /// How long routes are marked before they are withdrawn when the node leaves;
     /// [`names::BGP_GRACEFUL_SHUTDOWN`]. Absent means 5 s.
     pub graceful_shutdown: Option<Duration>,
+    /// Maximum segment size in octets; [`names::BGP_MSS`]. Absent means the kernel's choice.
+    pub mss: Option<u16>,
+    /// How long sent octets may stay unacknowledged (RFC 5482); [`names::BGP_USER_TIMEOUT`]. Absent
+    /// means the kernel's choice.
+    pub user_timeout: Option<Duration>,
 }
 
 /// Our role, and whether the peer has to say its own.
@@ -53,41 +63,51 @@ impl PeerWire {
     /// # Errors
     /// Every annotation that is there and can't be read.
     pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, Vec<AnnotationError>> {
-        let port = annotations.get(names::BGP_LISTEN);
-        let port = port.map(|text| number(names::BGP_LISTEN, text, 1..=u16::MAX));
-        let number = |name, range| {
-            let text = annotations.get(name);
-            let number = text.map(|text| number(name, text, range)).transpose()?;
-            // The ranges are narrower than that.
-            Ok(number.and_then(|number| u8::try_from(number).ok()))
+        let mut reader = Reader {
+            annotations,
+            errors: Vec::new(),
         };
-        let role = annotations.get(names::BGP_ROLE);
-        let role = role.map(|text| role_of(text)).transpose();
-        let shutdown = annotations.get(names::BGP_GRACEFUL_SHUTDOWN);
-        let shutdown = shutdown.map(|text| shutdown_of(text)).transpose();
-        match (
-            number(names::BGP_TTL_SECURITY, 1..=254),
-            role,
-            number(names::BGP_DSCP, 0..=63),
-            shutdown,
-            port.transpose(),
-        ) {
-            (Ok(ttl_security), Ok(role), Ok(dscp), Ok(graceful_shutdown), Ok(listen)) => Ok(Self {
-                listen,
-                ttl_security,
-                role,
-                dscp,
-                graceful_shutdown,
+        let octet = |range: RangeInclusive<u16>| {
+            // The ranges are narrower than that.
+            move |name, text: &str| Ok(u8::try_from(number(name, text, range.clone())?).ok())
+        };
+        let wire = Self {
+            ttl_security: reader
+                .read(names::BGP_TTL_SECURITY, octet(1..=254))
+                .flatten(),
+            role: reader.read(names::BGP_ROLE, role_of),
+            dscp: reader.read(names::BGP_DSCP, octet(0..=63)).flatten(),
+            graceful_shutdown: reader.read(names::BGP_GRACEFUL_SHUTDOWN, duration_of),
+            listen: reader.read(names::BGP_LISTEN, |name, text| {
+                number(name, text, 1..=u16::MAX)
             }),
-            (ttl_security, role, dscp, shutdown, listen) => {
-                let errors = [
-                    ttl_security.err(),
-                    role.err(),
-                    dscp.err(),
-                    shutdown.err(),
-                    listen.err(),
-                ];
-                Err(errors.into_iter().flatten().collect())
+            mss: reader.read(names::BGP_MSS, |name, text| number(name, text, MSS)),
+            user_timeout: reader.read(names::BGP_USER_TIMEOUT, user_timeout_of),
+        };
+        match reader.errors {
+            errors if errors.is_empty() => Ok(wire),
+            errors => Err(errors),
+        }
+    }
+}
+
+/// Reads annotations one by one, and keeps what is wrong with them.
+struct Reader<'a> {
+    annotations: &'a BTreeMap<String, String>,
+    errors: Vec<AnnotationError>,
+}
+
+impl Reader<'_> {
+    fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&'static str, &str) -> Result<T, AnnotationError>,
+    ) -> Option<T> {
+        match read(name, self.annotations.get(name)?) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.errors.push(error);
+                None
             }
         }
     }
@@ -109,14 +129,23 @@ fn number(
     })
 }
 
-fn shutdown_of(text: &str) -> Result<Duration, AnnotationError> {
+fn duration_of(name: &'static str, text: &str) -> Result<Duration, AnnotationError> {
     duration::parse_length(text).map_err(|cause| AnnotationError {
-        name: names::BGP_GRACEFUL_SHUTDOWN,
+        name,
         cause: cause.into(),
     })
 }
 
-fn role_of(text: &str) -> Result<PeerRole, AnnotationError> {
+fn user_timeout_of(name: &'static str, text: &str) -> Result<Duration, AnnotationError> {
+    let limit = duration_of(name, text)?;
+    if limit < MIN_USER_TIMEOUT {
+        let cause = Cause::TooShort(text.to_owned());
+        return Err(AnnotationError { name, cause });
+    }
+    Ok(limit)
+}
+
+fn role_of(name: &'static str, text: &str) -> Result<PeerRole, AnnotationError> {
     let (word, strict) = match text.strip_suffix(" strict") {
         Some(word) => (word, true),
         None => (text, false),
@@ -129,7 +158,7 @@ fn role_of(text: &str) -> Result<PeerRole, AnnotationError> {
         "peer" => Role::Peer,
         _ => {
             return Err(AnnotationError {
-                name: names::BGP_ROLE,
+                name,
                 cause: Cause::Role(text.to_owned()),
             });
         }

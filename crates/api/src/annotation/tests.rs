@@ -77,3 +77,22 @@ fn refresh_periods() {
         );
     }
 }
+
+#[test]
+fn hold_downs() {
+    for (value, want) in [
+        ("30s", HoldDown::For(Duration::from_secs(30))),
+        ("250ms", HoldDown::For(Duration::from_millis(250))),
+        ("0", HoldDown::Off),
+    ] {
+        let annotations = with("corten.io/bgp-hold-down", value);
+        assert_eq!(HoldDown::of(&annotations), Ok(want), "{value}");
+    }
+    assert_eq!(HoldDown::of(&BTreeMap::new()), Ok(HoldDown::Off));
+    for (value, cause) in [("30", "missing unit"), ("-5s", "must not be negative")] {
+        let annotations = with("corten.io/bgp-hold-down", value);
+        let error = HoldDown::of(&annotations).unwrap_err().to_string();
+        let name = "annotation corten.io/bgp-hold-down: ";
+        assert!(error.starts_with(name) && error.contains(cause), "{error}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::community::{Aliases, Community};
 use super::compile::{Rejections, Seniority, Surroundings};
-use super::l2;
+use super::l2::{self, annotation_fault};
 use super::peer::{Bfd, Peer};
 use super::resources::Id;
 use super::selector::{self, Selectors};
@@ -12,6 +12,7 @@ use crate::facts::{Labels, Node};
 use crate::ip::Family;
 use crate::names::{NodeName, PoolName};
 use crate::rejection::{Fault, Kind};
+use corten_api::annotation::HoldDown;
 use corten_api::bgp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,8 @@ pub struct BgpAdvertisement {
     pub local_pref: u32,
     /// Communities, in the order of announcements.
     pub communities: BTreeSet<Community>,
+    /// How long a Service that lost its last endpoint isn't announced again.
+    pub hold_down: HoldDown,
 }
 
 impl BgpAdvertisement {
@@ -75,7 +78,7 @@ pub(super) fn compile(
     let mut candidates = Vec::new();
     let mut refused = Vec::new();
     for (id, object) in rejections.unique(Kind::BGPAdvertisement, objects) {
-        match judge(&id.name, &object.spec, others) {
+        match judge(&id.name, object, others) {
             Ok(advertisement) => {
                 let seniority = match previous.get(&id.name) {
                     Some(before) if *before == advertisement => Seniority::Same,
@@ -115,9 +118,10 @@ pub(super) fn compile(
 
 fn judge(
     name: &str,
-    spec: &bgp::BGPAdvertisementSpec,
+    object: &bgp::BGPAdvertisement,
     others: &Others<'_>,
 ) -> Result<BgpAdvertisement, Vec<Fault>> {
+    let spec = &object.spec;
     let mut faults = selector::repeated("spec.communities", "community", &spec.communities);
     faults.extend(selector::repeated("spec.peers", "peer", &spec.peers));
     let mut keep = |more: Vec<Fault>| faults.extend(more);
@@ -129,14 +133,17 @@ fn judge(
     let services = services.map_err(&mut keep);
     let aggregation = aggregation(spec).map_err(&mut keep);
     let communities = communities(&spec.communities, &others.aliases).map_err(&mut keep);
+    let annotations = object.metadata.annotations.as_ref();
+    let hold_down = annotations.map(HoldDown::of).transpose();
+    let hold_down = hold_down.map_err(|e| keep(vec![annotation_fault(&e)]));
     let (Ok(pools), Ok(nodes), Ok(services), Ok((aggregation_v4, aggregation_v6)), Ok(communities)) =
         (pools, nodes, services, aggregation, communities)
     else {
         return Err(faults);
     };
-    if !faults.is_empty() {
+    let (Ok(hold_down), true) = (hold_down, faults.is_empty()) else {
         return Err(faults);
-    }
+    };
     let advertisement = BgpAdvertisement {
         name: name.to_owned(),
         pools,
@@ -152,6 +159,7 @@ fn judge(
         aggregation_v6,
         local_pref: spec.local_pref.unwrap_or(0),
         communities,
+        hold_down: hold_down.unwrap_or_default(),
     };
     let faults = against_pools(&advertisement, others);
     if faults.is_empty() {

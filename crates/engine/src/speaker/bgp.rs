@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What this node announces over BGP.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct Side {
     aside: Aside,
     /// Whether the table changed since it was last taken.
     changed: bool,
+    /// Services that have just lost their last endpoint, and how long they are held down.
+    fallen: VecDeque<(ServiceKey, Duration)>,
 }
 
 /// What was decided about a Service last.
@@ -42,6 +45,8 @@ struct State {
     /// Its addresses, in ingress order.
     addresses: Box<[IpAddr]>,
     grounds: Grounds,
+    /// Whether it lost its last endpoint, and its hold-down isn't over yet.
+    fallen: bool,
 }
 
 /// Whom the same is told.
@@ -85,6 +90,7 @@ impl Side {
             Input::Membership(_) | Input::Ownership(_) | Input::Links(_) | Input::Conflicts(_) => {
                 false
             }
+            Input::Released(services) => return self.release(facts, options, services, events),
         };
         if !ready(facts) {
             return;
@@ -107,6 +113,28 @@ impl Side {
             let touched = self.decide_all(facts, options, &changes.services, events);
             self.settle(&touched);
         }
+    }
+
+    /// Hold-downs are over.
+    fn release(
+        &mut self,
+        facts: &Facts,
+        options: &SpeakerOptions,
+        services: &BTreeSet<ServiceKey>,
+        events: &mut VecDeque<EventRecord>,
+    ) {
+        for key in services {
+            if let Some(state) = self.states.get_mut(key) {
+                state.fallen = false;
+            }
+        }
+        let touched = self.decide_all(facts, options, services, events);
+        self.settle(&touched);
+    }
+
+    /// A Service to be held down from now on, and how long.
+    pub(super) fn take_fallen(&mut self) -> Option<(ServiceKey, Duration)> {
+        self.fallen.pop_front()
     }
 
     /// The table, if it changed since it was last taken.
@@ -163,15 +191,16 @@ impl Side {
         aside: &'a Aside,
         key: &ServiceKey,
     ) -> Decision<'a> {
+        let state = self.states.get(key);
         let situation = Situation {
             facts,
             node: &options.node,
             aside,
             class: &options.class,
             ignore_exclude_lb: options.ignore_exclude_lb,
+            fallen: state.is_some_and(|state| state.fallen),
         };
         let unknown = Grounds::Unknown;
-        let state = self.states.get(key);
         let last = Last {
             addresses: state.map_or(&[], |state| &state.addresses),
             grounds: state.map_or(&unknown, |state| &state.grounds),
@@ -227,12 +256,21 @@ impl Side {
         for key in keys.cloned().collect::<Vec<_>>() {
             let key = &key;
             let decision = self.decision(facts, options, key);
+            let verdict = decision.verdict(&options.node);
+            let last = self.states.get(key);
+            let before = last.map(|state| &state.verdict);
+            let falls = before.is_some_and(served) && unserved(&verdict);
+            let hold = decision.hold_down();
             let state = State {
-                verdict: decision.verdict(&options.node),
+                verdict,
                 addresses: decision.addresses().into(),
                 grounds: decision.grounds().clone(),
+                // Without a hold-down there is nothing to wait for.
+                fallen: hold.is_some() && (falls || last.is_some_and(|last| last.fallen)),
             };
-            let before = self.states.get(key).map(|state| &state.verdict);
+            if let (true, Some(time)) = (falls, hold) {
+                self.fallen.push_back((key.clone(), time));
+            }
             if before == Some(&state.verdict) && !idle {
                 self.states.insert(key.clone(), Box::new(state));
                 continue;
@@ -347,6 +385,22 @@ fn put<T: Clone + PartialEq>(
         None => map.remove(&prefix),
     };
     true
+}
+
+/// Whether the Service had an endpoint.
+fn served(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Announce(_) | Verdict::Withhold(Reason::HeldDown { .. })
+    )
+}
+
+/// Whether nothing but an endpoint is missing.
+fn unserved(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Withhold(Reason::NoLocalEndpoint | Reason::NoServingEndpoint)
+    )
 }
 
 fn paths(verdict: &Verdict) -> &[Path] {

@@ -5,7 +5,7 @@ use crate::world::{
     Station, add_node, add_pool, add_service, apps, empty, hosts, ingress, ip, key, label, members,
     node, only, reject, service, set_endpoints, usual, web,
 };
-use corten_api::annotation::PeerWire;
+use corten_api::annotation::{HoldDown, PeerWire};
 use corten_api::names::EXCLUDE_FROM_LB;
 use corten_engine::advertise::bgp::{Attributes, BgpTable, Reason, Verdict};
 use corten_engine::config::Filter;
@@ -20,6 +20,7 @@ use corten_engine::membership::Membership;
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::{BgpDriver, Input, Protocol, Speaker, SpeakerOptions};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(crate) fn bgp_ad(name: &str) -> BgpAdvertisement {
     BgpAdvertisement {
@@ -33,6 +34,7 @@ pub(crate) fn bgp_ad(name: &str) -> BgpAdvertisement {
         aggregation_v6: 128,
         local_pref: 0,
         communities: [].into(),
+        hold_down: HoldDown::Off,
     }
 }
 
@@ -964,4 +966,135 @@ fn nothing_is_explained_where_nothing_of_bgp_is_configured() {
     add_node(&mut facts, "node-a");
     let station = Station::on("node-a", &facts, &OFF);
     assert_eq!(station.bgp_tables, [BgpTable::default()]);
+}
+
+/// What the station's own node says of `web`: it announces, or the reason.
+fn own(station: &Station, facts: &Facts) -> String {
+    let decision = station.speaker.bgp_decision(facts, &key("web"));
+    decision.verdict(&"node-a".into()).to_string()
+}
+
+/// Whether the table has the Service's address.
+fn has_route(station: &Station) -> bool {
+    let table = station.speaker.bgp_table();
+    table.peers.values().any(|peer| !peer.routes.is_empty())
+}
+
+#[test]
+fn who_lost_its_endpoints_is_held_down() {
+    let mut facts = routed();
+    let time = Duration::from_secs(30);
+    the_bgp_ad(&mut facts).hold_down = HoldDown::For(time);
+    let mut longer = bgp_ad("longer");
+    longer.hold_down = HoldDown::For(time * 2);
+    // It isn't for this node, and so doesn't count.
+    longer.nodes = apps(&["none"]);
+    add_bgp_ad(&mut facts, longer);
+    let mut station = Station::on("node-a", &facts, &OFF);
+    assert!(has_route(&station), "a start is no loss");
+    let serve = |facts: &mut Facts, station: &mut Station, on: &[(Option<&str>, bool)]| {
+        set_endpoints(facts, &key("web"), on);
+        station.service_changed(facts, "web");
+    };
+    let gone: &[(Option<&str>, bool)] = &[(Some("node-b"), false)];
+    let back: &[(Option<&str>, bool)] = &[(Some("node-b"), true)];
+    let held = vec![(key("web"), time)];
+    // Withdrawn at once; back isn't announced.
+    serve(&mut facts, &mut station, gone);
+    assert!(!has_route(&station));
+    assert_eq!(std::mem::take(&mut station.held), held);
+    serve(&mut facts, &mut station, back);
+    assert!(!has_route(&station));
+    let why = own(&station, &facts);
+    let text = "the Service lost its last endpoint less than 30s ago, and BGPAdvertisement bgp \
+                holds it down so long";
+    assert_eq!(why, text);
+    assert_eq!(station.held, [], "nothing new");
+    // Every loss counts anew.
+    serve(&mut facts, &mut station, gone);
+    serve(&mut facts, &mut station, back);
+    assert_eq!(std::mem::take(&mut station.held), held);
+    // Over: announced, with its event.
+    station.take_events();
+    station.tell(&facts, Input::Released([key("web")].into()));
+    assert!(has_route(&station));
+    assert_eq!(station.take_events(), ["nodeAssigned"]);
+    // Over while there is no endpoint: announced as soon as there is one.
+    serve(&mut facts, &mut station, gone);
+    station.tell(&facts, Input::Released([key("web")].into()));
+    assert!(!has_route(&station));
+    serve(&mut facts, &mut station, back);
+    assert!(has_route(&station));
+    // Without the annotation nothing is held, and what was is free.
+    serve(&mut facts, &mut station, gone);
+    serve(&mut facts, &mut station, back);
+    assert!(!has_route(&station));
+    the_bgp_ad(&mut facts).hold_down = HoldDown::Off;
+    station.all_changed(&facts);
+    assert!(has_route(&station));
+    station.held.clear();
+    serve(&mut facts, &mut station, gone);
+    serve(&mut facts, &mut station, back);
+    assert!(has_route(&station) && station.held.is_empty());
+}
+
+#[test]
+fn what_is_no_loss_of_endpoints_holds_nothing_down() {
+    let mut facts = routed();
+    the_bgp_ad(&mut facts).hold_down = HoldDown::For(Duration::from_secs(30));
+    let mut station = Station::on("node-a", &facts, &OFF);
+    type Change = fn(&mut Facts);
+    let changes: [(Change, Change); 2] = [
+        (
+            |facts| node(facts, "node-a").network_unavailable = true,
+            |facts| node(facts, "node-a").network_unavailable = false,
+        ),
+        (
+            |facts| the_peer(facts).nodes = apps(&["none"]),
+            |facts| the_peer(facts).nodes = Selectors::Everything,
+        ),
+    ];
+    for (away, back) in changes {
+        away(&mut facts);
+        station.all_changed(&facts);
+        assert!(!has_route(&station));
+        back(&mut facts);
+        station.all_changed(&facts);
+        assert!(has_route(&station));
+    }
+    assert_eq!(station.held, []);
+    // A Service that is deleted and made again is another one.
+    set_endpoints(&mut facts, &key("web"), &[(Some("node-b"), false)]);
+    station.service_changed(&facts, "web");
+    let service = facts.services.remove(&key("web")).unwrap();
+    station.service_changed(&facts, "web");
+    facts.services.insert(key("web"), service);
+    set_endpoints(&mut facts, &key("web"), &[(Some("node-b"), true)]);
+    station.service_changed(&facts, "web");
+    assert!(has_route(&station));
+}
+
+#[test]
+fn with_local_traffic_the_nodes_own_endpoints_count() {
+    let mut facts = routed();
+    let time = Duration::from_millis(1500);
+    the_bgp_ad(&mut facts).hold_down = HoldDown::For(time);
+    web(&mut facts).traffic_policy = TrafficPolicy::Local;
+    set_endpoints(
+        &mut facts,
+        &key("web"),
+        &[(Some("node-a"), true), (Some("node-b"), true)],
+    );
+    let mut station = Station::on("node-a", &facts, &OFF);
+    assert!(has_route(&station));
+    set_endpoints(&mut facts, &key("web"), &[(Some("node-b"), true)]);
+    station.service_changed(&facts, "web");
+    set_endpoints(
+        &mut facts,
+        &key("web"),
+        &[(Some("node-a"), true), (Some("node-b"), true)],
+    );
+    station.service_changed(&facts, "web");
+    assert_eq!(station.held, [(key("web"), time)]);
+    assert!(own(&station, &facts).contains("less than 1.5s ago"));
 }

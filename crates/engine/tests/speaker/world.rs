@@ -19,6 +19,7 @@ use corten_engine::names::{NodeName, ServiceKey};
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::{Action, BgpDriver, Input, LinkState, Speaker, SpeakerOptions};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Both protocols can be spoken.
 pub(crate) const UP: LinkState = LinkState {
@@ -219,6 +220,8 @@ pub(crate) struct Station {
     /// Every BGP table sent, the newest last.
     pub(crate) bgp_tables: Vec<BgpTable>,
     pub(crate) events: Vec<EventRecord>,
+    /// Every hold-down asked for.
+    pub(crate) held: Vec<(ServiceKey, Duration)>,
 }
 
 impl Station {
@@ -234,6 +237,7 @@ impl Station {
             tables: Vec::new(),
             bgp_tables: Vec::new(),
             events: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -252,6 +256,7 @@ impl Station {
                 Action::L2(table) => self.tables.push(table),
                 Action::Bgp(table) => self.bgp_tables.push(table),
                 Action::Emit(event) => self.events.push(event),
+                Action::HoldDown(service, time) => self.held.push((service, time)),
             }
         }
     }

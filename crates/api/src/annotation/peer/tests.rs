@@ -45,12 +45,16 @@ fn values() {
             ("corten.io/bgp-dscp", "0"),
             ("corten.io/bgp-graceful-shutdown", "1m30s"),
             ("corten.io/bgp-listen", "1790"),
+            ("corten.io/bgp-mss", "1200"),
+            ("corten.io/bgp-user-timeout", "20s"),
         ],
         Ok(PeerWire {
             ttl_security: Some(254),
             dscp: Some(0),
             graceful_shutdown: Some(Duration::from_secs(90)),
             listen: Some(1790),
+            mss: Some(1200),
+            user_timeout: Some(Duration::from_secs(20)),
             ..none
         }),
     );
@@ -73,4 +77,18 @@ fn what_cannot_be_read_is_named() {
     );
     let text = "annotation corten.io/bgp-dscp: \"cs6\" is not a number from 0 to 63";
     check(&[("corten.io/bgp-dscp", "cs6")], Err(&[text]));
+    check(
+        &[
+            ("corten.io/bgp-listen", "0"),
+            ("corten.io/bgp-graceful-shutdown", "5"),
+            ("corten.io/bgp-mss", "87"),
+            ("corten.io/bgp-user-timeout", "999ms"),
+        ],
+        Err(&[
+            "annotation corten.io/bgp-graceful-shutdown: duration \"5\": missing unit (ns, us, ms, s, m or h)",
+            "annotation corten.io/bgp-listen: \"0\" is not a number from 1 to 65535",
+            "annotation corten.io/bgp-mss: \"87\" is not a number from 88 to 32767",
+            "annotation corten.io/bgp-user-timeout: \"999ms\" is shorter than 1s",
+        ]),
+    );
 }

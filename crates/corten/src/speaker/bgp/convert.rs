@@ -208,6 +208,8 @@ fn target(session: &decision::Session) -> Result<tcp::Options, String> {
             (None, Hops::Any) => tcp::Hops::ANY,
         },
         dscp: session.wire.dscp.unwrap_or(tcp::CS6),
+        mss: session.wire.mss,
+        user_timeout: session.wire.user_timeout,
         auth,
         ..tcp::Options::to(SocketAddr::new(ip, session.port))
     })

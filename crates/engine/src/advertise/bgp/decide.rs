@@ -12,11 +12,13 @@ use crate::facts::{Class, Endpoints, Facts, Labels, Node, Service, TrafficPolicy
 use crate::ip::Family;
 use crate::names::{NodeName, ServiceKey};
 use crate::rejection::Kind;
+use corten_api::annotation::HoldDown;
 use corten_api::names::{EXCLUDE_FROM_LB, OUT_OF_SERVICE};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Kinds without whose first full list nothing is decided. Secrets are not among them: a peer
 /// whose password is awaited says so, and the others needn't wait for it.
@@ -52,6 +54,9 @@ pub struct Situation<'a> {
     pub class: &'a Class,
     /// Whether nodes with the exclude label announce all the same (`--ignore-exclude-lb`).
     pub ignore_exclude_lb: bool,
+    /// Whether the Service lost its last endpoint on this node not long ago, so that an advertisement
+    /// may hold it down.
+    pub fallen: bool,
 }
 
 /// How an advertisement stands to a Service.
@@ -255,6 +260,10 @@ impl<'a> Decision<'a> {
         }
         self.stands_by(node)?;
         self.served(service, node)?;
+        let fallen = self.situation.fallen && node == self.situation.node;
+        if let Some(held) = hold_down(&applying).filter(|_| fallen) {
+            return Err(held.into());
+        }
         let each = |ip: &IpAddr| {
             let ip = *ip;
             applying.iter().filter_map(move |ad| Path::of(ad, ip))
@@ -346,6 +355,14 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// For how long this node holds the Service down if it has just lost its last endpoint.
+    pub(crate) fn hold_down(&self) -> Option<Duration> {
+        let object = self.situation.facts.nodes.get(self.situation.node)?;
+        let service = self.subject.as_ref().ok()?;
+        let applying = applying(&self.reaching, object, service).ok()?;
+        hold_down(&applying).map(|held| held.time)
+    }
+
     /// Every node that plays a part: Node objects, and this node.
     #[must_use]
     pub fn nodes(&self) -> BTreeSet<&'a NodeName> {
@@ -422,6 +439,32 @@ fn applying<'a>(
         });
     }
     Ok(applying)
+}
+
+/// The longest hold-down of advertisements.
+struct HeldDown<'a> {
+    advertisement: &'a str,
+    time: Duration,
+}
+
+impl From<HeldDown<'_>> for Reason {
+    fn from(held: HeldDown<'_>) -> Self {
+        Self::HeldDown {
+            advertisement: held.advertisement.to_owned(),
+            milliseconds: u64::try_from(held.time.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+fn hold_down<'a>(applying: &[&'a BgpAdvertisement]) -> Option<HeldDown<'a>> {
+    let held = applying.iter().filter_map(|ad| match ad.hold_down {
+        HoldDown::Off => None,
+        HoldDown::For(time) => Some(HeldDown {
+            advertisement: &ad.name,
+            time,
+        }),
+    });
+    held.max_by_key(|held| held.time)
 }
 
 /// Whether one of `peers` is told.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Why a node doesn't announce a Service, or not to a peer; one variant a cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -104,6 +105,13 @@ pub enum Reason {
     NoLocalEndpoint,
     /// No endpoint can serve.
     NoServingEndpoint,
+    /// The Service lost its last endpoint not long ago, and an advertisement wants it held down.
+    HeldDown {
+        /// The advertisement that wants it longest.
+        advertisement: String,
+        /// For how long since then.
+        milliseconds: u64,
+    },
     /// No BGPPeer is for the node.
     NoPeer,
     /// The peer's node selectors don't match the node.
@@ -151,6 +159,7 @@ impl Reason {
             Self::NodeStarting { .. } => "nodeStarting",
             Self::NoLocalEndpoint => "noLocalEndpoints",
             Self::NoServingEndpoint => "noEndpoints",
+            Self::HeldDown { .. } => "heldDown",
             Self::NoPeer => "noPeer",
             Self::PeerOfOtherNodes => "filteredByNodeSelector",
             Self::PeerHeldByFrr { .. } => "peerHeldByFrr",
@@ -230,6 +239,15 @@ impl fmt::Display for Reason {
                 "externalTrafficPolicy is Local and the node has no endpoint that can serve",
             ),
             Self::NoServingEndpoint => f.write_str("the Service has no endpoint that can serve"),
+            Self::HeldDown {
+                advertisement,
+                milliseconds,
+            } => write!(
+                f,
+                "the Service lost its last endpoint less than {:?} ago, and BGPAdvertisement \
+                 {advertisement} holds it down so long",
+                Duration::from_millis(*milliseconds)
+            ),
             Self::NoPeer => f.write_str("no BGPPeer is for the node"),
             Self::PeerOfOtherNodes => f.write_str("the peer's node selectors don't match the node"),
             Self::PeerHeldByFrr {

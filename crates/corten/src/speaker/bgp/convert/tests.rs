@@ -235,6 +235,8 @@ fn annotations_are_carried_over() {
                 dscp: Some(8),
                 graceful_shutdown: Some(Duration::from_secs(7)),
                 listen: Some(1790),
+                mss: Some(1200),
+                user_timeout: Some(Duration::from_secs(20)),
             },
             ..session()
         })
@@ -242,6 +244,10 @@ fn annotations_are_carried_over() {
     let external = tuned(Kind::External, false);
     assert_eq!(external.target.hops, tcp::Hops::within(2));
     assert_eq!(external.target.dscp, 8);
+    assert_eq!(external.target.mss, Some(1200));
+    assert_eq!(external.target.user_timeout, Some(Duration::from_secs(20)));
+    let plain = spoken(session()).target;
+    assert_eq!((plain.mss, plain.user_timeout), (None, None));
     assert_eq!(external.listen, Some(1790));
     assert_eq!(external.options.dial, wire::Dial::Passive);
     assert_eq!(spoken(session()).options.dial, wire::Dial::Active);

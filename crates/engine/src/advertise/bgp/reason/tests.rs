@@ -71,7 +71,7 @@ fn what_lies_in_the_service_and_its_pool() {
 }
 
 #[test]
-fn what_lies_in_advertisements_nodes_and_peers() {
+fn what_lies_in_advertisements_and_nodes() {
     check([
         (
             Reason::NoAdvertisement { pool: "p".into() },
@@ -127,6 +127,21 @@ fn what_lies_in_advertisements_nodes_and_peers() {
             Reason::NoServingEndpoint,
             "noEndpoints",
             "the Service has no endpoint that can serve",
+        ),
+    ]);
+}
+
+#[test]
+fn what_lies_in_peers_and_in_what_was() {
+    check([
+        (
+            Reason::HeldDown {
+                advertisement: "x".into(),
+                milliseconds: 90_000,
+            },
+            "heldDown",
+            "the Service lost its last endpoint less than 90s ago, and BGPAdvertisement x holds \
+             it down so long",
         ),
         (Reason::NoPeer, "noPeer", "no BGPPeer is for the node"),
         (
