@@ -3,6 +3,7 @@
 use crate::line::{Frr, Line, all, established};
 use crate::watching::{BFDD, profile, up, wait_peer};
 use anyhow::{Context as _, Result, ensure};
+use corten_lab::corten::Bfd;
 use corten_lab::netns::Netns;
 
 /// The cable's other end becomes a router, with the peer, 203.0.113.2, behind it.
@@ -52,10 +53,11 @@ pub(crate) fn a_router_between() -> Result<()> {
     let further = "type filter hook forward priority 0\nudp dport 4784 ip ttl set 200";
     let table = format!("table ip further {{\nchain forward {{\n{further}\n}}\n}}");
     middle.nft(&table)?;
-    let lost = wait_peer(&corten, "the end of the session", |p| {
-        p.state != "Established" && p.bfd.as_ref().is_some_and(|bfd| bfd.packets_ignored > 0)
+    // The router may notice first, and say so by BGP.
+    wait_peer(&corten, "the end of the session", |p| {
+        let lost = |bfd: &Bfd| bfd.packets_ignored > 0 && bfd.downs == 1;
+        p.state != "Established" && p.bfd.as_ref().is_some_and(lost)
     })?;
-    ensure!(lost.bfd.is_some_and(|bfd| bfd.downs == 1));
     middle.nft("delete table ip further")?;
     wait_peer(&corten, "everything again", up).with_context(said)?;
     frr.wait_route("198.51.100.0/32", true)?;
