@@ -43,7 +43,10 @@ pub(crate) fn frr_hears_both_families() -> Result<()> {
     ensure!(at("2 announced: 2001:db8:100::/128")? < end, "{messages}");
     // One Service more, one less: their routes only, in the same session.
     line.service("web3")?;
-    frr.wait_route("198.51.100.2/32", true)?;
+    // Both its updates have come before they are counted.
+    for new in ["198.51.100.2/32", "2001:db8:100::2/128"] {
+        frr.wait_route(new, true)?;
+    }
     let before = frr.neighbour()?;
     line.manifests.remove("web2.yaml")?;
     frr.wait_route("198.51.100.1/32", false)?;
@@ -148,9 +151,12 @@ pub(crate) fn bird_over_ipv6() -> Result<()> {
     let explained = corten.explain("default/web1")?;
     all(&explained, &["198.51.100.0/32: not announced"])?;
     corten.stop()?;
-    let said = bird.says(&["show", "protocols", "all", "corten"])?;
-    all(&said, &["Received: Administrative shutdown"])?;
-    Ok(())
+    wait_until("the farewell", DEADLINE, || {
+        last = bird.says(&["show", "protocols", "all", "corten"])?;
+        let told = last.contains("Received: Administrative shutdown");
+        Ok(told.then_some(()))
+    })
+    .with_context(|| last)
 }
 
 /// A connection from elsewhere is closed without a word.
