@@ -8,10 +8,12 @@
 
 mod bfd;
 mod bgp;
+mod gossip;
 pub mod process;
 
 pub use bfd::Bfd;
 pub use bgp::Bgp;
+pub use gossip::Gossip;
 
 use corten_api::pool::IPAddressPoolStatus;
 use corten_engine::advertise::l2::Conflict;
@@ -35,6 +37,8 @@ pub struct Snapshot {
     pub bgp: BTreeMap<(String, String), Bgp>,
     /// BFD sessions, by address of the peer and by VRF.
     pub bfd: BTreeMap<(String, String), Bfd>,
+    /// Gossip; none where membership is off or gossip doesn't answer.
+    pub gossip: Option<Gossip>,
     /// The source; none while it isn't read, since another instance is at work.
     pub source: Option<Source>,
     /// Conflicts known now.
@@ -149,7 +153,7 @@ fn layer2(snapshot: &Snapshot, value: fn(&Layer2) -> u64) -> Vec<Sample> {
 
 // DEVIATION: metallb_allocator_services_allocated_total, registered and never set, is left out.
 /// Every family, in the order written.
-pub const FAMILIES: [Family; 44] = [
+pub const FAMILIES: [Family; 61] = [
     Family {
         name: "metallb_allocator_addresses_total",
         type_: Type::Gauge,
@@ -394,6 +398,125 @@ pub const FAMILIES: [Family; 44] = [
         labels: &["ip", "mac", "interface"],
         help: "1 while a stranger answers for an address this node announces",
         samples: conflicts,
+    },
+    Family {
+        name: "corten_gossip_members",
+        type_: Type::Gauge,
+        labels: &["state"],
+        help: "Members known to gossip, by state; those gone not long ago included",
+        samples: gossip::members,
+    },
+    Family {
+        name: "corten_gossip_health",
+        type_: Type::Gauge,
+        labels: &[],
+        help: "0 while this node takes itself for healthy; more stretches its timers",
+        samples: |s| gossip::samples(s, |g| g.health),
+    },
+    Family {
+        name: "corten_gossip_probes_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Probes of members begun",
+        samples: |s| gossip::samples(s, |g| g.probes),
+    },
+    Family {
+        name: "corten_gossip_probes_failed_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Probes that nobody answered",
+        samples: |s| gossip::samples(s, |g| g.probes_failed),
+    },
+    Family {
+        name: "corten_gossip_suspicions_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Members that came under suspicion, whoever suspected them",
+        samples: |s| gossip::samples(s, |g| g.suspicions),
+    },
+    Family {
+        name: "corten_gossip_refutations_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Suspicions of this node that it refuted",
+        samples: |s| gossip::samples(s, |g| g.refuted),
+    },
+    Family {
+        name: "corten_gossip_accusations_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Neighbours that the fast detector of this node accused",
+        samples: |s| gossip::samples(s, |g| g.accusations),
+    },
+    Family {
+        name: "corten_gossip_acquittals_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Accused neighbours that were alive",
+        samples: |s| gossip::samples(s, |g| g.acquittals),
+    },
+    Family {
+        name: "corten_gossip_exchanges_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Exchanges of the whole state with a member",
+        samples: |s| gossip::samples(s, |g| g.exchanges),
+    },
+    Family {
+        name: "corten_gossip_packets_sent_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Gossip packets sent",
+        samples: |s| gossip::samples(s, |g| g.packets_sent),
+    },
+    Family {
+        name: "corten_gossip_bytes_sent_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Bytes of gossip packets sent",
+        samples: |s| gossip::samples(s, |g| g.bytes_sent),
+    },
+    Family {
+        name: "corten_gossip_packets_received_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Gossip packets received, usable or not",
+        samples: |s| gossip::samples(s, |g| g.packets_received),
+    },
+    Family {
+        name: "corten_gossip_bytes_received_total",
+        type_: Type::Counter,
+        labels: &[],
+        help: "Bytes of gossip packets received",
+        samples: |s| gossip::samples(s, |g| g.bytes_received),
+    },
+    Family {
+        name: "corten_gossip_dropped_total",
+        type_: Type::Counter,
+        labels: &["reason"],
+        help: "Packets and messages left aside, by reason; the reasons are a closed list",
+        samples: gossip::dropped,
+    },
+    Family {
+        name: "corten_gossip_broadcasts",
+        type_: Type::Gauge,
+        labels: &[],
+        help: "Rumours in the queue that are yet to be told",
+        samples: |s| gossip::samples(s, |g| g.broadcasts),
+    },
+    Family {
+        name: "corten_gossip_claims",
+        type_: Type::Gauge,
+        labels: &[],
+        help: "Addresses that a live member claims",
+        samples: |s| gossip::samples(s, |g| g.claims),
+    },
+    Family {
+        name: "corten_gossip_ownership",
+        type_: Type::Gauge,
+        labels: &["policy"],
+        help: "1 for what decides who has an address where no advertisement says otherwise; stateless while claims can't count",
+        samples: gossip::ownership,
     },
     Family {
         name: "corten_rejections",

@@ -348,6 +348,18 @@ pub(crate) struct Gossip {
     pub(crate) claimed: usize,
     /// 0 is healthy; more means that this node doubts its own hearing.
     pub(crate) health: u32,
+    /// Probes begun.
+    pub(crate) probes: u64,
+    /// Probes that nobody answered.
+    pub(crate) probes_failed: u64,
+    /// Members that came under suspicion, whoever suspected them.
+    pub(crate) suspicions: u64,
+    /// Suspicions of this node that it refuted.
+    pub(crate) refuted: u64,
+    /// States exchanged.
+    pub(crate) exchanges: u64,
+    /// Rumours yet to be told.
+    pub(crate) broadcasts: usize,
     /// Packets sent since the start.
     pub(crate) packets_sent: u64,
     /// Their bytes.
@@ -380,6 +392,18 @@ pub(crate) struct Member {
     pub(crate) seconds: u64,
     /// Its incarnation.
     pub(crate) incarnation: u32,
+    /// The suspicion it is under; absent if it is under none.
+    pub(crate) suspicion: Option<Suspicion>,
+}
+
+/// A suspicion that a member is under.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Suspicion {
+    /// Who suspects it.
+    pub(crate) by: Vec<String>,
+    /// Seconds until it is dead, unless it speaks up.
+    pub(crate) seconds_left: f64,
 }
 
 /// An event on a Service.
@@ -404,6 +428,18 @@ pub(crate) struct Explained {
     /// The decision.
     #[serde(flatten)]
     pub(crate) explanation: Explanation,
+    /// Addresses that this node has and doesn't answer for, because gossip doesn't reach a fellow.
+    pub(crate) deferred: Vec<Deferred>,
     /// Frames of its addresses on this node.
     pub(crate) frames: Vec<Frames>,
+}
+
+/// An address that the LAN decides about, since gossip doesn't reach a fellow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deferred {
+    /// The address.
+    pub(crate) ip: String,
+    /// The node that answers for it; absent while the LAN is asked whether one does.
+    pub(crate) to: Option<String>,
 }

@@ -118,6 +118,10 @@ pub struct NodeReport {
     /// Sum of the weights that prefer it; absent if the node doesn't stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<i64>,
+    /// Whether it claims the address that the election goes by, counted or not.
+    pub claims: bool,
+    /// Whether it is a suspected member: it may be this node that doesn't hear it.
+    pub suspected: bool,
 }
 
 /// An advertisement and how it stands to the Service.
@@ -246,11 +250,17 @@ fn ownership(decision: &Decision<'_>) -> Option<OwnershipReport> {
 
 /// Candidates in order of election, then everyone else.
 fn nodes(decision: &Decision<'_>) -> Vec<NodeReport> {
+    let claim = decision.ownership().and_then(|(_, claim)| claim);
+    let told = |node: &NodeName, verdict| NodeReport {
+        claims: claim.is_some_and(|claim| claim.nodes.contains(node)),
+        suspected: decision.doubts(node),
+        ..report(node, verdict)
+    };
     let ranking = decision.ranking();
     let standing = ranking.iter().enumerate().map(|(rank, ranked)| NodeReport {
         rank: Some(rank),
         score: Some(ranked.candidate.score),
-        ..report(
+        ..told(
             ranked.candidate.node,
             decision.verdict(ranked.candidate.node),
         )
@@ -258,7 +268,7 @@ fn nodes(decision: &Decision<'_>) -> Vec<NodeReport> {
     let ranked: BTreeSet<_> = ranking.iter().map(|r| r.candidate.node).collect();
     let all = decision.nodes();
     let others = all.difference(&ranked);
-    let others = others.map(|&node| report(node, decision.verdict(node)));
+    let others = others.map(|&node| told(node, decision.verdict(node)));
     standing.chain(others).collect()
 }
 
@@ -269,6 +279,8 @@ fn report(node: &NodeName, verdict: Verdict) -> NodeReport {
         verdict,
         rank: None,
         score: None,
+        claims: false,
+        suspected: false,
     }
 }
 

@@ -60,7 +60,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rotation::Rotation;
 use round::Rounds;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 use suspicion::Suspicion;
@@ -344,6 +344,20 @@ impl Gossip {
     #[must_use]
     pub fn health(&self) -> u32 {
         self.awareness.score()
+    }
+
+    /// Who suspects a member, and when it is dead if it doesn't speak up; `None` unless it is
+    /// suspected.
+    #[must_use]
+    pub fn suspicion(&self, member: &str) -> Option<(&BTreeSet<String>, Instant)> {
+        let suspicion = self.suspicions.get(member)?;
+        Some((suspicion.by(), suspicion.deadline()))
+    }
+
+    /// Rumours that are yet to be told.
+    #[must_use]
+    pub fn untold(&self) -> usize {
+        self.broadcasts.len()
     }
 
     /// What was left aside, by cause.

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::Corten;
 use corten_lab::frame::{self, How};
+use corten_lab::http;
 use corten_lab::manifests::{Stack, state_directory};
 use corten_lab::raw::RawSocket;
 use corten_lab::site::{self, DEADLINE, Site, WINDOW, basics};
@@ -11,7 +12,7 @@ use corten_lab::wait::wait_until;
 use corten_lab::world::{Node, Owners, Plan};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 pub(crate) const TRIALS: &[Trial] = &[
@@ -229,10 +230,35 @@ fn without_gossip_the_lan_decides() -> Result<()> {
         wait_alive(site.instance(name)?, &[name])?;
     }
     wait_owned_by(&site, &addresses, &before)?;
+    the_lan_s_word_is_shown(&mut site, &addresses, &before)?;
     // One that starts anew finds out, too.
     site.instance("node2")?.restart()?;
     site.instance("node2")?.wait_ready()?;
     wait_one_owner(&site, &addresses, &[])
+}
+
+/// Whoever leaves an address to a node that gossip doesn't reach says so, and to whom.
+fn the_lan_s_word_is_shown(site: &mut Site, addresses: &[IpAddr], owners: &[String]) -> Result<()> {
+    let services = site.instance("node1")?.status()?.services;
+    let web = services.iter().find(|s| s.service == "default/web1");
+    let first = web.and_then(|s| s.addresses.first());
+    let place = addresses.iter().position(|ip| Some(ip) == first);
+    let owner = place.and_then(|i| owners.get(i)).context("no address")?;
+    let others = ["node1", "node2", "node3"];
+    for other in others.into_iter().filter(|name| name != owner) {
+        let instance = site.instance(other)?;
+        let want = format!("gossip doesn't reach {owner}, which answers for it");
+        wait_until("word of the deference", DEADLINE, || {
+            let said = instance.explain("default/web1")?;
+            Ok(said.contains(&want).then_some(()))
+        })?;
+    }
+    let metrics = SocketAddr::from(([127, 0, 0, 1], 9120));
+    let node = site.world.node(0)?;
+    let page = node.ns.run(|| http::page(metrics, "/metrics", DEADLINE))?;
+    let alone = "corten_gossip_members{state=\"alive\"} 1";
+    ensure!(page.lines().any(|line| line == alone), "{page}");
+    Ok(())
 }
 
 fn nothing_before_others_were_asked() -> Result<()> {

@@ -12,6 +12,28 @@ const BFD: Bfd = Bfd {
     notices: 17,
 };
 
+fn gossip() -> Gossip {
+    Gossip {
+        members: [("alive", 3), ("suspect", 1)].into(),
+        health: 2,
+        probes: 20,
+        probes_failed: 21,
+        suspicions: 22,
+        refuted: 23,
+        accusations: 24,
+        acquittals: 25,
+        exchanges: 26,
+        packets_sent: 27,
+        bytes_sent: 28,
+        packets_received: 29,
+        bytes_received: 30,
+        dropped: [("the checksum is wrong".to_owned(), 31)].into(),
+        broadcasts: 32,
+        claims: 33,
+        ownership: "sticky".to_owned(),
+    }
+}
+
 fn example() -> Snapshot {
     let pool = IPAddressPoolStatus {
         assigned_ipv4: 3,
@@ -58,6 +80,7 @@ fn example() -> Snapshot {
         .into(),
         bgp: [(("192.0.2.2:179".to_owned(), "default".to_owned()), bgp)].into(),
         bfd: [(("192.0.2.2".to_owned(), "default".to_owned()), BFD)].into(),
+        gossip: Some(gossip()),
         source: Some(Source {
             updates: 9,
             update_errors: 2,
@@ -134,6 +157,24 @@ fn names_and_labels_are_exact() {
         "metallb_k8s_client_config_loaded_bool 1",
         "metallb_k8s_client_config_stale_bool 0",
         r#"corten_address_conflict{ip="10.0.0.1",mac="02:00:00:00:00:09",interface="e\"\\\n0"} 1"#,
+        r#"corten_gossip_members{state="alive"} 3"#,
+        r#"corten_gossip_members{state="suspect"} 1"#,
+        "corten_gossip_health 2",
+        "corten_gossip_probes_total 20",
+        "corten_gossip_probes_failed_total 21",
+        "corten_gossip_suspicions_total 22",
+        "corten_gossip_refutations_total 23",
+        "corten_gossip_accusations_total 24",
+        "corten_gossip_acquittals_total 25",
+        "corten_gossip_exchanges_total 26",
+        "corten_gossip_packets_sent_total 27",
+        "corten_gossip_bytes_sent_total 28",
+        "corten_gossip_packets_received_total 29",
+        "corten_gossip_bytes_received_total 30",
+        r#"corten_gossip_dropped_total{reason="the checksum is wrong"} 31"#,
+        "corten_gossip_broadcasts 32",
+        "corten_gossip_claims 33",
+        r#"corten_gossip_ownership{policy="sticky"} 1"#,
         r#"corten_rejections{kind="IPAddressPool"} 2"#,
         r#"corten_rejections{kind="Unidentified"} 1"#,
         r#"corten_build_info{version="0.1.0"} 1"#,
@@ -169,6 +210,7 @@ fn series_vanish_with_what_they_are_about() {
         "bfd",
         "announced",
         "conflict",
+        "gossip",
         "rejections",
     ] {
         assert!(!left.iter().any(|l| l.contains(name)), "{left:?}");

@@ -2,7 +2,7 @@
 
 use crate::cli::StatusArgs;
 use crate::output::{self, Style};
-use crate::report::{BgpPeer, Service, Status};
+use crate::report::{BgpPeer, Member, Service, Status};
 use std::process::ExitCode;
 
 /// Asks the running instance and prints its snapshot.
@@ -75,18 +75,12 @@ fn table(status: &Status, style: Style) -> String {
     );
     bgp_peers(&mut out, status, style);
     let members = status.gossip.iter().flat_map(|g| &g.members);
-    let rows = members
-        .map(|m| {
-            let since = format!("{} s", m.seconds);
-            vec![m.node.clone(), m.address.clone(), m.state.clone(), since]
-        })
-        .collect();
     section(
         &mut out,
         style,
         "MEMBERS",
-        &["MEMBER", "ADDRESS", "STATE", "FOR"],
-        rows,
+        &["MEMBER", "ADDRESS", "STATE", "FOR", "SUSPECTED BY"],
+        members.map(member_row).collect(),
     );
     list(&mut out, style, "REJECTED", &status.rejections);
     list(&mut out, style, "WARNINGS", &status.warnings);
@@ -218,6 +212,20 @@ fn pool_row(pool: &crate::report::Pool) -> Vec<String> {
         },
     );
     vec![pool.name.clone(), pool.addresses.join(","), used, free]
+}
+
+fn member_row(member: &Member) -> Vec<String> {
+    let suspected = member.suspicion.as_ref().map(|s| {
+        let by = s.by.join(",");
+        format!("{by} (dead in {:.1} s)", s.seconds_left)
+    });
+    vec![
+        member.node.clone(),
+        member.address.clone(),
+        member.state.clone(),
+        format!("{} s", member.seconds),
+        suspected.unwrap_or_else(|| "-".to_owned()),
+    ]
 }
 
 fn yes_or(why_not: &Option<String>) -> String {

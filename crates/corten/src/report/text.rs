@@ -2,7 +2,7 @@
 
 use crate::output::printable;
 
-use super::{Explained, Frames, LastAnswer};
+use super::{Deferred, Explained, Frames, LastAnswer};
 use corten_engine::advertise::bgp::Verdict as BgpVerdict;
 use corten_engine::advertise::l2::{Home, Verdict};
 use corten_engine::explain::{Allocation, Explanation, InterfaceState, NodeReport, bgp};
@@ -35,6 +35,7 @@ impl fmt::Display for Explained {
         });
         section(f, "Interfaces", interfaces)?;
         bgp(f, &e.bgp)?;
+        section(f, "Deferred", self.deferred.iter().map(ToString::to_string))?;
         section(f, "Frames", self.frames.iter().map(ToString::to_string))?;
         section(f, "Rejected", e.rejections.iter().map(ToString::to_string))?;
         section(f, "Remarks", e.remarks.iter().cloned())
@@ -94,10 +95,17 @@ fn addresses(f: &mut fmt::Formatter<'_>, e: &Explanation) -> fmt::Result {
 }
 
 fn node(n: &NodeReport) -> String {
-    match n.verdict {
+    let mut text = match n.verdict {
         Verdict::Announce(_) => format!("{}: {}", n.node, n.text),
         Verdict::Withhold(_) => format!("{}: doesn't announce: {}", n.node, n.text),
+    };
+    if n.claims {
+        text.push_str("; claims it");
     }
+    if n.suspected {
+        text.push_str("; suspected, and a candidate until it is found dead");
+    }
+    text
 }
 
 fn section(
@@ -113,6 +121,23 @@ fn section(
         writeln!(f, "  {}", printable(&line))?;
     }
     Ok(())
+}
+
+impl fmt::Display for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ip = &self.ip;
+        match &self.to {
+            None => write!(
+                f,
+                "{ip}: not answered yet: gossip doesn't reach every node, so the LAN is asked first"
+            ),
+            Some(node) => write!(
+                f,
+                "{ip}: not answered: gossip doesn't reach {node}, which answers for it; asked for \
+                 again every second"
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Frames {

@@ -232,7 +232,15 @@ impl Driver {
 
     fn report(&self) -> report::Gossip {
         let now = Instant::now();
+        let suspicion = |node: &str| {
+            let (by, until) = self.machine.suspicion(node)?;
+            Some(report::Suspicion {
+                by: by.iter().cloned().collect(),
+                seconds_left: until.saturating_duration_since(now).as_secs_f64(),
+            })
+        };
         let members = self.machine.members().map(|m| report::Member {
+            suspicion: suspicion(&m.alive.node),
             node: m.alive.node.clone(),
             address: m.address().to_string(),
             state: name(m.state).to_owned(),
@@ -251,6 +259,12 @@ impl Driver {
             .to_owned(),
             claimed: self.machine.claims().count(),
             health: self.machine.health(),
+            probes: counters.probes,
+            probes_failed: counters.probes_failed,
+            suspicions: counters.suspicions,
+            refuted: counters.refuted,
+            exchanges: counters.exchanges,
+            broadcasts: self.machine.untold(),
             packets_sent: counters.packets_sent,
             bytes_sent: counters.bytes_sent,
             packets_received: counters.packets_received,

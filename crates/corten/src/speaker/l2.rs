@@ -77,6 +77,8 @@ pub(crate) enum Query {
 pub(crate) struct Snapshot {
     /// By address.
     pub(crate) frames: BTreeMap<IpAddr, report::Frames>,
+    /// Addresses not answered because gossip doesn't reach a fellow, and who answers instead.
+    pub(crate) deferred: BTreeMap<IpAddr, Option<String>>,
     /// Frames not answered, by reason.
     pub(crate) drops: BTreeMap<String, u64>,
     /// Frames the kernel dropped because the receive buffer was full.
@@ -300,8 +302,12 @@ impl Driver {
             };
             (ip, frames)
         });
+        let deferred = self.machine.deferred();
         Snapshot {
             frames: frames.collect(),
+            deferred: deferred
+                .map(|(ip, to)| (ip, to.map(ToOwned::to_owned)))
+                .collect(),
             drops: self
                 .machine
                 .drops()

@@ -4,7 +4,7 @@ use super::FactsSide;
 use crate::output::printable;
 use crate::questions::Question;
 use crate::report::build::{self, Around};
-use crate::report::{BgpPeer, Explained};
+use crate::report::{BgpPeer, Deferred, Explained, Gossip};
 use crate::speaker::l2::Observed;
 use corten_cluster::http::Health;
 use corten_cluster::metrics;
@@ -58,13 +58,18 @@ impl FactsSide {
             *rejection = self.source.locate(rejection);
         }
         let snapshot = self.snapshot().await.unwrap_or_default();
-        let frames = explanation
-            .addresses
-            .iter()
-            .filter_map(|ip| snapshot.frames.get(ip));
+        let addresses = || explanation.addresses.iter();
+        let frames = addresses().filter_map(|ip| snapshot.frames.get(ip));
         let frames = frames.cloned().collect();
+        let deferred = addresses().filter_map(|ip| {
+            let to = snapshot.deferred.get(ip)?.clone();
+            let ip = ip.to_string();
+            Some(Deferred { ip, to })
+        });
+        let deferred = deferred.collect();
         Some(Explained {
             explanation,
+            deferred,
             frames,
         })
     }
@@ -80,6 +85,7 @@ impl FactsSide {
             };
             (*ip, counters)
         });
+        let gossip = self.link.report().await;
         let peers = self.bgp.report().await;
         let bgp = peers.iter().filter_map(bgp_metrics);
         let bfd = peers.iter().filter_map(bfd_metrics);
@@ -98,6 +104,7 @@ impl FactsSide {
             announced: announced.collect(),
             bgp: bgp.collect(),
             bfd: bfd.collect(),
+            gossip: gossip.map(|g| gossip_metrics(&g)),
             source: Some(core.source_counters),
             conflicts: observed.borrow().conflicts.clone(),
             rejections: core.facts.problems().to_vec(),
@@ -197,4 +204,30 @@ fn bfd_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bfd)> {
         notices: bfd.notices,
     };
     Some(((bfd.peer.clone(), vrf), measured))
+}
+
+/// Gossip, measured.
+fn gossip_metrics(gossip: &Gossip) -> metrics::Gossip {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let in_state = |state| gossip.members.iter().filter(|m| m.state == state).count();
+    let states = ["alive", "suspect", "dead", "left"];
+    metrics::Gossip {
+        members: states.map(|state| (state, count(in_state(state)))).into(),
+        health: gossip.health.into(),
+        probes: gossip.probes,
+        probes_failed: gossip.probes_failed,
+        suspicions: gossip.suspicions,
+        refuted: gossip.refuted,
+        accusations: gossip.accusations,
+        acquittals: gossip.acquittals,
+        exchanges: gossip.exchanges,
+        packets_sent: gossip.packets_sent,
+        bytes_sent: gossip.bytes_sent,
+        packets_received: gossip.packets_received,
+        bytes_received: gossip.bytes_received,
+        dropped: gossip.dropped.clone(),
+        broadcasts: count(gossip.broadcasts),
+        claims: count(gossip.claimed),
+        ownership: gossip.ownership.clone(),
+    }
 }

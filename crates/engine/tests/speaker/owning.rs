@@ -167,6 +167,28 @@ fn the_explanation_names_who_claims_it() {
 }
 
 #[test]
+fn the_explanation_marks_claimants_and_suspects() {
+    let facts = usual();
+    let mut station = Station::on("node-a", &facts, &members(&ALL));
+    let mut owned = ownership(STICKY, &[(IP, 3, &["node-b"])]);
+    owned.doubted = ["node-c".into()].into();
+    station.tell(&facts, Input::Ownership(owned));
+    let said = explain(&facts, &station.speaker, Allocation::Elsewhere, &key("web"));
+    let nodes = said.unwrap().nodes;
+    let marks = nodes
+        .iter()
+        .map(|n| (n.node.as_str(), n.claims, n.suspected));
+    assert_eq!(
+        marks.collect::<Vec<_>>(),
+        [
+            ("node-b", true, false),
+            ("node-a", false, false),
+            ("node-c", false, true)
+        ]
+    );
+}
+
+#[test]
 fn a_changed_claim_decides_its_services_only_and_nothing_where_none_count() {
     let facts = usual();
     let hash = by_hash(&facts, &ALL);

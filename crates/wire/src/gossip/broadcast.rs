@@ -59,6 +59,11 @@ impl Broadcasts {
         self.rumours.contains_key(topic)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.rumours.len()
+    }
+
     /// Whether there is nothing to tell.
     pub(super) fn is_empty(&self) -> bool {
         self.rumours.is_empty()

@@ -267,6 +267,7 @@ impl Gossip {
         let longest = shortest.saturating_mul(parameters.suspicion_max_timeout_mult);
         let suspicion = Suspicion::new(by.clone(), wanted, shortest, longest, now);
         self.suspicions.insert(node.clone(), suspicion);
+        self.counters.suspicions += 1;
         self.tell(&node, MemberState::Suspect, &by);
     }
 

@@ -57,6 +57,8 @@ pub struct Counters {
     pub probes_failed: u64,
     /// Members found only on a stream, not in packets: a filter may be in the way.
     pub stream_only: u64,
+    /// Members that came under suspicion, whoever suspected them.
+    pub suspicions: u64,
     /// Accusations of this node that were refuted.
     pub refuted: u64,
     /// Neighbours that the detector accused.

@@ -39,6 +39,11 @@ impl Suspicion {
         self.confirmations() < self.wanted && self.by.insert(by.to_owned())
     }
 
+    /// Those who suspect.
+    pub(super) fn by(&self) -> &BTreeSet<String> {
+        &self.by
+    }
+
     fn confirmations(&self) -> usize {
         self.by.len().saturating_sub(1)
     }

@@ -28,8 +28,8 @@ pub(super) struct Deference {
     unreached: BTreeSet<String>,
     rivals: BTreeMap<IpAddr, BTreeSet<String>>,
     alone: bool,
-    /// Addresses asked for, or left to a fellow.
-    pub(super) going_on: BTreeSet<IpAddr>,
+    /// Addresses asked for, and the fellow each is left to once one answered.
+    pub(super) going_on: BTreeMap<IpAddr, Option<String>>,
 }
 
 impl L2 {
@@ -56,14 +56,14 @@ impl L2 {
             return;
         }
         let rivals = &self.deference.rivals;
-        let going_on = self.deference.going_on.iter();
+        let going_on = self.deference.going_on.keys();
         let over: Vec<IpAddr> = going_on
             .filter(|ip| !rivals.contains_key(ip))
             .copied()
             .collect();
         for ip in over {
             self.catch_up(ip, now);
-            if self.deference.going_on.contains(&ip) {
+            if self.deference.going_on.contains_key(&ip) {
                 self.activate(ip, now);
             }
         }
@@ -103,13 +103,23 @@ impl L2 {
         self.silence(ip);
         if let Some(address) = self.addresses.get_mut(&ip) {
             address.enter(phase, &mut self.answering);
-            self.deference.going_on.insert(ip);
+            self.deference.going_on.entry(ip).or_default();
         }
     }
 
-    fn defer(&mut self, ip: IpAddr, now: Instant) {
+    fn defer(&mut self, ip: IpAddr, to: &str, now: Instant) {
         self.enter_deference(ip, Phase::Deferring);
         self.phases.set(ip, now + AGAIN);
+        if let Some(known) = self.deference.going_on.get_mut(&ip) {
+            *known = Some(to.to_owned());
+        }
+    }
+
+    /// Addresses of this node's that it doesn't answer for because gossip doesn't reach a fellow:
+    /// the fellow it leaves each to, or none while the LAN is asked whether there is one.
+    pub fn deferred(&self) -> impl Iterator<Item = (IpAddr, Option<&str>)> {
+        let going_on = self.deference.going_on.iter();
+        going_on.map(|(ip, to)| (*ip, to.as_deref()))
     }
 
     fn is_rival(&self, ip: IpAddr, node: &str) -> bool {
@@ -128,9 +138,9 @@ impl L2 {
         };
         match address.phase {
             // Whoever answers has it, whatever his rank.
-            Phase::Asking { .. } => self.defer(ip, now),
+            Phase::Asking { .. } => self.defer(ip, node, now),
             Phase::Deferring => self.phases.set(ip, now + AGAIN),
-            Phase::Active if rival => self.defer(ip, now),
+            Phase::Active if rival => self.defer(ip, node, now),
             Phase::Active => {
                 let doubts = address.doubts_mut();
                 let rested = doubts.answered_back.is_none_or(|at| now >= at + AGAIN);
@@ -152,7 +162,7 @@ impl L2 {
         if let Whose::Fellow(node) = self.fellows.whose(link, mac, now)
             && self.is_rival(ip, &node)
         {
-            self.defer(ip, now);
+            self.defer(ip, &node, now);
         }
     }
 

@@ -283,6 +283,12 @@ impl<'a> Decision<'a> {
         nodes
     }
 
+    /// Whether a member is suspected; a candidate all the same.
+    #[must_use]
+    pub fn doubts(&self, node: &NodeName) -> bool {
+        self.situation.ownership.doubted.contains(node)
+    }
+
     /// Who won the election, if anyone stood.
     #[must_use]
     pub fn winner(&self) -> Option<&'a NodeName> {

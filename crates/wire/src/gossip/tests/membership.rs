@@ -100,6 +100,28 @@ fn a_death_is_not_known_before_suspicion_is_over() {
 }
 
 #[test]
+fn a_suspected_member_is_shown_with_its_accusers() {
+    let mut world = World::of(3, options);
+    world.kill(1);
+    let suspects = |world: &mut World| world.state(0, 1) == Some(MemberState::Suspect);
+    let mut left = 100;
+    while !suspects(&mut world) && left > 0 {
+        world.run(Duration::from_millis(100));
+        left -= 1;
+    }
+    let now = world.now;
+    let (by, until) = world.gossip(0).suspicion(&name(1)).unwrap();
+    assert!(by.contains(&name(0)) || by.contains(&name(2)), "{by:?}");
+    assert!(until > now);
+    assert!(world.gossip(0).suspicion(&name(2)).is_none());
+    assert!(world.gossip(0).untold() > 0);
+    world.run(secs(60));
+    assert!(world.gossip(0).suspicion(&name(1)).is_none());
+    assert_eq!(world.gossip(0).counters().suspicions, 1);
+    assert_eq!(world.gossip(0).untold(), 0);
+}
+
+#[test]
 fn one_who_leaves_is_gone_at_once() {
     let mut world = World::of(10, options);
     world.forget_events();

@@ -48,10 +48,15 @@ fn asks(of: &[(u128, u32, Said)]) -> usize {
     of.iter().filter(asks).count()
 }
 
+fn deferred(world: &World) -> Vec<(IpAddr, Option<&str>)> {
+    world.l2.deferred().collect()
+}
+
 #[test]
 fn one_alone_takes_what_nobody_answers_for() {
     let mut world = acquainted();
     world.table(apart(true, true));
+    assert_eq!(deferred(&world), [(ip(VIP), None)]);
     let said = world.run(Duration::from_millis(149));
     assert_eq!(asks(&said), 3);
     assert_eq!(world.hear(1, &question(CLIENT, ip(VIP))), []);
@@ -69,12 +74,14 @@ fn one_alone_leaves_what_a_fellow_answers_for_whatever_his_rank() {
         // Asked every second, answered every second.
         for _ in 0..5 {
             assert_eq!(asks(&world.run(Duration::from_millis(1010))), 1);
+            assert_eq!(deferred(&world), [(ip(VIP), Some("b"))]);
             world.hear(1, &claim(FELLOW, ip(VIP)));
         }
         assert_eq!(world.hear(1, &question(CLIENT, ip(VIP))), []);
         // The fellow is gone.
         world.run(Duration::from_millis(1300));
         assert_eq!(world.state(ip(VIP)), Some(State::Active), "{rival}");
+        assert_eq!(deferred(&world), []);
     }
 }
 
