@@ -336,9 +336,11 @@ pub(crate) struct BgpMessages {
 }
 
 /// Gossip as this node sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Gossip {
+    /// Why gossip hasn't begun yet; absent once it has.
+    pub(crate) waiting: Option<String>,
     /// Members by name, those gone not long ago included.
     pub(crate) members: Vec<Member>,
     /// Whether whoever has an address keeps it, where no advertisement says otherwise: `stateless`

@@ -31,6 +31,14 @@ pub struct EndpointError {
     source: io::Error,
 }
 
+impl EndpointError {
+    /// Whether another socket has the address and port, which may pass.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// Datagrams and connections on one address and port.
 #[derive(Debug)]
 pub struct Endpoint {

@@ -12,7 +12,7 @@ use corten_lab::wait::wait_until;
 use corten_lab::world::{Node, Owners, Plan};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 pub(crate) const TRIALS: &[Trial] = &[
@@ -51,6 +51,10 @@ pub(crate) const TRIALS: &[Trial] = &[
     (
         "gossiping::sticky_owners_keep_what_they_have",
         sticky_owners_keep_what_they_have,
+    ),
+    (
+        "gossiping::a_taken_port_is_waited_for",
+        a_taken_port_is_waited_for,
     ),
     ("gossiping::loss_and_load_kill_nobody", loss_and_load),
     (
@@ -381,6 +385,60 @@ fn sticky_owners_keep_what_they_have() -> Result<()> {
         Ok(instance.story().contains("answering again").then_some(()))
     })?;
     wait_owned_by(&site, &addresses, &moved)
+}
+
+/// Another process has node1's port, such as a speaker of MetalLB's on its way out.
+fn a_taken_port_is_waited_for() -> Result<()> {
+    let mut site = Site::new(&Plan::default())?;
+    site.manifests.write("config.yaml", &basics())?;
+    for name in ["web1", "web2", "web3"] {
+        site.write_service(name, Stack::V4, &[])?;
+    }
+    let node = site.world.node(0)?;
+    let nic = node.nics.first().context("a NIC")?;
+    let at = SocketAddr::from((nic.ipv4, 7946));
+    let taken = node
+        .ns
+        .run(|| Ok((UdpSocket::bind(at)?, TcpListener::bind(at)?)))?;
+    for node in &site.world.nodes {
+        let allocates = (node.name == "node2").then(|| "--allocate".to_owned());
+        let flags: Vec<String> = member(node, &[]).into_iter().chain(allocates).collect();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let instance = Corten::start(node, site.manifests.path(), &flags)?;
+        site.instances.push(instance);
+    }
+    let says_so = |instance: &mut Corten| {
+        instance.wait_status("word of the port", |s| {
+            let says = |w: &String| w.contains("until gossip has its port");
+            (!s.ready && s.warnings.iter().any(says)).then_some(())
+        })
+    };
+    says_so(site.instance("node1")?)?;
+    for name in ["node2", "node3"] {
+        site.instance(name)?.wait_ready()?;
+    }
+    let allocator = site.instance("node2")?;
+    let addresses: Vec<IpAddr> = allocator.wait_status("an address for every Service", |s| {
+        let all = site::addresses(&s);
+        let done = all.len() == 3 && all.values().all(|a| !a.is_empty());
+        done.then(|| all.into_values().flatten().collect())
+    })?;
+    wait_one_owner(&site, &addresses, &["node1"])?;
+    // It isn't ready for Kubernetes either, and can be told to go.
+    let metrics = SocketAddr::from(([127, 0, 0, 1], 9120));
+    let node = site.world.node(0)?;
+    let page = |path| node.ns.run(|| http::page(metrics, path, DEADLINE));
+    ensure!(page("/readyz").is_err() && page("/healthz").is_ok());
+    let status = site.instance("node1")?.stop()?;
+    ensure!(status.success(), "{status}");
+    site.instance("node1")?.restart()?;
+    says_so(site.instance("node1")?)?;
+    drop(taken);
+    for instance in &mut site.instances {
+        instance.wait_ready()?;
+        wait_alive(instance, &["node1", "node2", "node3"])?;
+    }
+    wait_one_owner(&site, &addresses, &[])
 }
 
 /// A file with a secret, kept as long as the directory.

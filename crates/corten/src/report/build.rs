@@ -30,6 +30,8 @@ pub(crate) struct Around {
 pub(crate) fn status(core: &Core, around: Around) -> Status {
     let facts = &core.facts;
     let counters = core.pools();
+    let waiting = around.gossip.as_ref().and_then(|g| g.waiting.as_ref());
+    let waits = waiting.is_some();
     Status {
         node: core.speaker.node().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -40,6 +42,7 @@ pub(crate) fn status(core: &Core, around: Around) -> Status {
         membership: match &core.membership {
             Some(Membership::Disabled) => "disabled: every Node is a candidate".to_owned(),
             Some(Membership::Members(alive)) => format!("{} alive", alive.len()),
+            None if waits => "not known yet: waiting for the port of gossip".to_owned(),
             None => "not known yet: looking for others".to_owned(),
         },
         services: facts

@@ -1,6 +1,7 @@
 //! The membership driver: one short loop that owns the gossip sockets and feeds
 //! [`wire::Gossip`].
 
+mod port;
 pub(crate) mod tuning;
 
 use crate::report;
@@ -52,7 +53,9 @@ pub(crate) async fn drive(
     mut ports: Ports,
     lease: SharedLease,
 ) -> anyhow::Result<()> {
-    let endpoint = Endpoint::bind(config.gossip.address)?;
+    let Some(endpoint) = port::bind(config.gossip.address, &mut ports).await? else {
+        return std::future::pending().await;
+    };
     let mut driver = Driver::new(config, endpoint, lease);
     let mut buffer = vec![0; Endpoint::DATAGRAM_MAX];
     loop {
@@ -250,6 +253,7 @@ impl Driver {
         let counters = self.machine.counters();
         let drops = self.machine.drops().iter();
         report::Gossip {
+            waiting: None,
             members: members.collect(),
             ownership: match self.machine.fleet() {
                 wire::Fleet::Stateless => "stateless",

@@ -86,6 +86,7 @@ impl FactsSide {
             (*ip, counters)
         });
         let gossip = self.link.report().await;
+        let gossip = gossip.filter(|g| g.waiting.is_none());
         let peers = self.bgp.report().await;
         let bgp = peers.iter().filter_map(bgp_metrics);
         let bfd = peers.iter().filter_map(bfd_metrics);
@@ -156,6 +157,11 @@ impl FactsSide {
         let frames = self.snapshot().await.unwrap_or_default();
         let gossip = self.link.report().await;
         let bgp_peers = self.bgp.report().await;
+        let waiting = gossip.as_ref().and_then(|g| g.waiting.as_ref());
+        let waiting = waiting.map(|fault| {
+            format!("{fault}: nothing is announced by layer 2 until gossip has its port")
+        });
+        let warnings = self.warnings().into_iter().chain(waiting).collect();
         let observed = observed.borrow();
         Around {
             uptime: self.started.elapsed(),
@@ -163,7 +169,7 @@ impl FactsSide {
             rejections: self.rejections(),
             interfaces: observed.interfaces.clone(),
             conflicts: observed.conflicts.iter().map(Into::into).collect(),
-            warnings: self.warnings(),
+            warnings,
             frames,
             gossip,
             bgp_peers,

@@ -28,6 +28,17 @@ fn endpoint(ip: &str) -> (Endpoint, SocketAddr) {
 }
 
 #[test]
+fn a_port_that_is_taken_is_told_from_an_address_that_isn_t_here() {
+    block_on(async {
+        let (_endpoint, address) = endpoint("127.0.0.1");
+        assert!(Endpoint::bind(address).unwrap_err().is_taken());
+        // Documentation's, nobody's.
+        let elsewhere = SocketAddr::from(([192, 0, 2, 1], 7946));
+        assert!(!Endpoint::bind(elsewhere).unwrap_err().is_taken());
+    });
+}
+
+#[test]
 fn datagrams_and_streams_both_ways() {
     for ip in ["127.0.0.1", "::1"] {
         block_on(async {
