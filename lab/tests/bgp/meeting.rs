@@ -9,6 +9,10 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+/// Long enough for a machine that is busy, and nothing beside the timers of a session: who waits
+/// for one of them waits for 90 seconds.
+const SOON: Duration = Duration::from_secs(20);
+
 pub(crate) fn frr_hears_both_families() -> Result<()> {
     // The router sees localASN, of four octets, and nothing of myASN.
     let peer = "myASN: 64512, localASN: 4200000001, peerASN: 64513, peerAddress: 192.0.2.2, \
@@ -83,11 +87,7 @@ pub(crate) fn frr_hears_both_families() -> Result<()> {
     let begin = Instant::now();
     let end = corten.stop()?;
     ensure!(end.success(), "{end}\n{}", corten.story());
-    ensure!(
-        begin.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        begin.elapsed()
-    );
+    ensure!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     let told = |v: &Value| v["lastNotificationReason"] == "Cease/Administrative Shutdown";
     frr.wait_neighbour("the farewell", told)?;
     frr.wait_route("198.51.100.0/32", false)?;
@@ -276,10 +276,10 @@ pub(crate) fn the_wrong_as_is_named() -> Result<()> {
     let line = Line::new(peer, "")?;
     let _frr = Frr::start(&line, "frr-as", "neighbor 192.0.2.1 remote-as 64512")?;
     let mut corten = line.start()?;
-    let error = corten.wait_status("an error", |s| {
-        s.bgp_peers.into_iter().find_map(|p| p.error)
+    corten.wait_status("an error that names both", |s| {
+        let error = s.bgp_peers.into_iter().find_map(|p| p.error)?;
+        all(&error, &["64513", "64999"]).ok()
     })?;
-    all(&error, &["64513", "64999"])?;
     let up = "metallb_bgp_session_up{peer=\"192.0.2.2:179\",vrf=\"default\"} 0\n";
     all(&line.metrics()?, &[up])?;
     // Nor is it the kind that dynamicASN asks for.
@@ -322,7 +322,7 @@ pub(crate) fn a_silent_peer_holds_nothing_up() -> Result<()> {
     let end = corten.stop()?;
     let took = begin.elapsed();
     ensure!(end.success(), "{end}\n{}", corten.story());
-    ensure!(took < Duration::from_millis(1500), "{took:?}");
+    ensure!(took < SOON, "{took:?}");
     let told = |v: &Value| v["lastNotificationReason"] == "Cease/Administrative Shutdown";
     frr.wait_neighbour("the farewell", told)?;
     Ok(())

@@ -9,7 +9,7 @@ use corten_lab::wait::wait_until;
 pub(crate) fn frr_without_an_address() -> Result<()> {
     let peer = "myASN: 64512, dynamicASN: external, interface: near, bfdProfile: fast";
     let line = Line::new(peer, "communities: [\"64512:7\"]")?;
-    let profile = "transmitInterval: 50, receiveInterval: 50";
+    let profile = "transmitInterval: 300, receiveInterval: 300";
     let profile = object("v1beta1", "BFDProfile", "fast", profile);
     line.manifests.write("bfd.yaml", &profile)?;
     for (ns, name, host) in [(&line.node.ns, "near", 1), (&line.router, "far", 2)] {
@@ -59,7 +59,7 @@ fn unnumbered(line: &Line) -> Result<Frr> {
                   neighbor far interface remote-as external\n neighbor far bfd profile fast\n \
                   address-family ipv4 unicast\n  neighbor far activate\n exit-address-family\n \
                   address-family ipv6 unicast\n  neighbor far activate\n exit-address-family\nexit\n";
-    let bfd = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 50\n  \
-               transmit-interval 50\n exit\nexit\n";
+    let bfd = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 300\n  \
+               transmit-interval 300\n exit\nexit\n";
     Frr::run(&line.router, &dir, config, bfd)
 }
