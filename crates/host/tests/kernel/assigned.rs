@@ -152,7 +152,7 @@ fn hold_addresses_until_killed() {
     if std::env::var_os(HELPER).is_none() {
         return;
     }
-    let mut assigner = Assigner::open(Duration::from_secs(2)).unwrap();
+    let mut assigner = Assigner::open(Duration::from_secs(6)).unwrap();
     assigner.assign(V4).unwrap();
     assigner.assign(V6).unwrap();
     loop {
