@@ -6,8 +6,8 @@ use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto,
-    setsockopt, socket,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, recvfrom,
+    sendto, setsockopt, socket,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -90,10 +90,7 @@ impl RawSocket {
         buffer: &'a mut [u8; FRAME],
         timeout: Duration,
     ) -> Result<Option<Received<'a>>> {
-        let micros = i64::try_from(timeout.as_micros())
-            .unwrap_or(i64::MAX)
-            .max(1);
-        setsockopt(&self.fd, ReceiveTimeout, &TimeVal::microseconds(micros))?;
+        self.set_timeout(timeout)?;
         loop {
             match recvfrom::<LinkAddr>(self.fd.as_raw_fd(), buffer.as_mut_slice()) {
                 Ok((_, Some(from))) if from.pkttype() == OUTGOING => {}
@@ -108,6 +105,27 @@ impl RawSocket {
                 Err(e) => return Err(e).context("receiving a frame"),
             }
         }
+    }
+
+    /// Waits until a frame can be received, and leaves it there; whether there is one.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub fn await_frame(&self, timeout: Duration) -> Result<bool> {
+        self.set_timeout(timeout)?;
+        match recv(self.fd.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => Ok(false),
+            Err(e) => Err(e).context("waiting for a frame"),
+        }
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> Result<()> {
+        let micros = i64::try_from(timeout.as_micros())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        setsockopt(&self.fd, ReceiveTimeout, &TimeVal::microseconds(micros))?;
+        Ok(())
     }
 
     /// A buffer for [`RawSocket::receive`].

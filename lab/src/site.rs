@@ -16,7 +16,7 @@ pub const WINDOW: Duration = Duration::from_millis(300);
 /// How long an old owner may go on answering after it hears the new one.
 pub const HAND_OVER: Duration = Duration::from_secs(1);
 /// When to give up.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 /// File of the node manifests.
 pub const NODES: &str = "nodes.yaml";
 /// What a drain adds to a Node's metadata.
@@ -170,12 +170,14 @@ impl Site {
         Ok(all.into_iter().collect())
     }
 
-    /// Asks on a LAN for every address of `addresses`; each must have exactly one owner, a node.
+    /// Asks on a LAN once for every address of `addresses`; each must have exactly one owner, a
+    /// node, which may take its time to answer.
     ///
     /// # Errors
     /// With the first address that hasn't.
     pub fn owners(&self, lan: usize, addresses: &[IpAddr]) -> Result<BTreeMap<IpAddr, &Node>> {
-        let owners = self.world.client(lan)?.ask(addresses, WINDOW)?;
+        let client = self.world.client(lan)?;
+        let owners = client.ask_all(addresses, DEADLINE, WINDOW)?;
         addresses
             .iter()
             .map(|ip| Ok((*ip, self.world.owner(&owners, *ip)?)))

@@ -43,6 +43,7 @@ pub struct HandOver {
 /// A running recording.
 #[derive(Debug)]
 pub struct Sniffer {
+    socket: Arc<RawSocket>,
     heard: Arc<Mutex<Vec<Heard>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -54,39 +55,43 @@ impl Sniffer {
     /// # Errors
     /// If there is no raw socket to be had.
     pub fn start(ns: &Netns) -> Result<Self> {
-        let socket = ns.run(RawSocket::everywhere)?;
+        let socket = Arc::new(ns.run(RawSocket::everywhere)?);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let (into, stopped) = (Arc::clone(&heard), Arc::clone(&stop));
+        let (from, into, stopped) = (socket.clone(), Arc::clone(&heard), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            let mut buffer = RawSocket::buffer();
             while !stopped.load(Ordering::Relaxed) {
-                let Ok(received) = socket.receive(&mut buffer, STOP) else {
+                let Ok(waiting) = from.await_frame(STOP) else {
                     return;
                 };
-                if let Some(claim) = received.and_then(|r| frame::claim(r.frame)) {
-                    let at = Instant::now();
-                    lock(&into).push(Heard { at, claim });
+                if waiting {
+                    take(&from, &mut lock(&into));
                 }
             }
         });
         Ok(Self {
+            socket,
             heard,
             stop,
             thread: Some(thread),
         })
     }
 
-    /// Everything heard so far, in order. (A frame is heard again on the bridge it enters by its
+    /// Everything that has come in so far, in order, whether or not the listener has got round to
+    /// it. (A frame is heard again on the bridge it enters by its
     /// port, so each appears twice.)
     #[must_use]
     pub fn heard(&self) -> Vec<Heard> {
-        lock(&self.heard).clone()
+        let mut heard = lock(&self.heard);
+        take(&self.socket, &mut heard);
+        heard.clone()
     }
 
-    /// Forgets what was heard.
+    /// Forgets what has come in so far.
     pub fn forget(&self) {
-        lock(&self.heard).clear();
+        let mut heard = lock(&self.heard);
+        take(&self.socket, &mut heard);
+        heard.clear();
     }
 
     /// Hand-overs of the addresses `ours` picks, in order of time.
@@ -138,6 +143,18 @@ fn hand_overs(heard: &[Heard], ours: impl Fn(IpAddr) -> bool, window: Duration) 
         });
     }
     found
+}
+
+/// Takes note of every frame that waits.
+fn take(socket: &RawSocket, heard: &mut Vec<Heard>) {
+    let mut buffer = RawSocket::buffer();
+    // A socket that fails has nothing more to tell.
+    while let Ok(Some(received)) = socket.receive(&mut buffer, Duration::ZERO) {
+        if let Some(claim) = frame::claim(received.frame) {
+            let at = Instant::now();
+            heard.push(Heard { at, claim });
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

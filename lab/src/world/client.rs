@@ -41,20 +41,43 @@ impl Client {
     /// If the link is down.
     pub fn ask(&self, addresses: &[IpAddr], window: Duration) -> Result<Owners> {
         let socket = self.socket()?;
+        let mut owners = self.begin(&socket, addresses)?;
+        collect_for(&socket, window, &mut owners)?;
+        Ok(owners)
+    }
+
+    /// Asks for each address, some at a time.
+    fn begin(&self, socket: &RawSocket, addresses: &[IpAddr]) -> Result<Owners> {
         let mut owners: Owners = addresses.iter().map(|ip| (*ip, BTreeSet::new())).collect();
         for some in addresses.chunks(AT_ONCE) {
             for ip in some {
                 socket.send(&self.question(*ip))?;
             }
-            let pause = Instant::now() + BREATH;
-            while let Some(left) = pause.checked_duration_since(Instant::now()) {
-                collect(&socket, left, &mut owners)?;
-            }
+            collect_for(socket, BREATH, &mut owners)?;
         }
-        let end = Instant::now() + window;
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
+        Ok(owners)
+    }
+
+    /// Asks the LAN once for each address, waits until somebody has answered for each, at most
+    /// `patience`, and collects for `window` what else comes.
+    ///
+    /// # Errors
+    /// If the link is down.
+    pub fn ask_all(
+        &self,
+        addresses: &[IpAddr],
+        patience: Duration,
+        window: Duration,
+    ) -> Result<Owners> {
+        let socket = self.socket()?;
+        let mut owners = self.begin(&socket, addresses)?;
+        let end = Instant::now() + patience;
+        while owners.values().any(BTreeSet::is_empty)
+            && let Some(left) = end.checked_duration_since(Instant::now())
+        {
             collect(&socket, left, &mut owners)?;
         }
+        collect_for(&socket, window, &mut owners)?;
         Ok(owners)
     }
 
@@ -160,6 +183,15 @@ impl Client {
         let id = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
         Ipv6Addr::new(0xfe80, 0, 0, 0, id[0], id[1], id[2], id[3])
     }
+}
+
+/// Takes note of every frame that comes within `time`.
+fn collect_for(socket: &RawSocket, time: Duration, owners: &mut Owners) -> Result<()> {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        collect(socket, left, owners)?;
+    }
+    Ok(())
 }
 
 /// Takes note of a frame, if one comes within `timeout`.

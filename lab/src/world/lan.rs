@@ -4,8 +4,10 @@ use super::nodad;
 use crate::frame::Mac;
 use crate::netns::Netns;
 use crate::sniff::Sniffer;
+use crate::wait::wait_until;
 use anyhow::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// A broadcast domain with `10.N.0.0/24` and `fd00:N::/64`.
 #[derive(Debug)]
@@ -73,7 +75,20 @@ impl Lan {
             format!("addr add {}/64 dev {interface}{}", nic.ipv6, nodad(":")),
             format!("link set dev {interface} up"),
         ])?;
+        self.wait_forwarding(&nic)?;
         Ok(nic)
+    }
+
+    /// Waits until a switch port forwards what the host sends: the bridge takes note of the
+    /// carrier a moment after both ends are up, and drops frames until then.
+    fn wait_forwarding(&self, nic: &Nic) -> Result<()> {
+        let what = format!("a forwarding port {} of {}", nic.port, self.name);
+        wait_until(&what, Duration::from_secs(60), || {
+            let args = ["-json", "-details", "link", "show", "dev", &nic.port];
+            let links: serde_json::Value = serde_json::from_str(&self.ns.output("ip", &args)?)?;
+            let port = &links[0]["linkinfo"]["info_slave_data"];
+            Ok((port["state"] == "forwarding").then_some(()))
+        })
     }
 
     /// Pulls a cable out of the switch, or plugs it in again: the host loses its carrier.
