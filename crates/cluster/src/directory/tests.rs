@@ -77,7 +77,7 @@ impl Host {
 
     pub(super) async fn next(&mut self) -> Vec<String> {
         let next = self.directory.as_mut().unwrap().next();
-        let events = tokio::time::timeout(Duration::from_secs(10), next).await;
+        let events = tokio::time::timeout(Duration::from_secs(60), next).await;
         shown(events.expect("no event in time"))
     }
 

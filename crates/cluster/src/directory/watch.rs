@@ -78,6 +78,12 @@ impl Watch {
         }
     }
 
+    /// Puts the next poll off for good, so that only what is told leads to a look.
+    #[cfg(test)]
+    pub(crate) fn put_off_polling(&mut self) {
+        self.poll = Instant::now() + Duration::from_secs(3600);
+    }
+
     /// Waits until there may be something new. Nothing is lost if the future is dropped.
     pub(crate) async fn changed(&mut self) -> Look {
         loop {

@@ -137,7 +137,8 @@ async fn a_mounted_config_map_is_swapped_as_a_whole() {
             .contains(&"apply IPAddressPool a 10.0.0.0/24".to_owned())
     );
     symlink("..2026_2", host.path("..data_tmp")).unwrap();
-    let start = Instant::now();
+    // Told by the kernel, not found by polling.
+    host.directory().watch.put_off_polling();
     std::fs::rename(host.path("..data_tmp"), host.path("..data")).unwrap();
     std::fs::remove_dir_all(host.path("..2026_1")).unwrap();
     assert_eq!(
@@ -147,8 +148,6 @@ async fn a_mounted_config_map_is_swapped_as_a_whole() {
             "apply IPAddressPool b 10.0.0.0/24"
         ]
     );
-    // Told by the kernel, not found by polling.
-    assert!(start.elapsed() < watch::POLL, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -262,11 +261,10 @@ async fn a_reload_reads_again() {
     let mut host = Host::started(&[("a.yaml", &pool("a"))], FOLLOWER).await;
     let mut watch = Watch::polling(&host.manifests);
     watch.reload();
+    watch.put_off_polling();
     host.directory().watch = watch;
     host.write("a.yaml", &pool("b"));
-    let start = Instant::now();
     assert_eq!(host.next().await.len(), 2);
-    assert!(start.elapsed() < watch::POLL, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
