@@ -85,6 +85,10 @@ pub struct Bfd {
     pub downs: u64,
     /// Whether it is for several hops.
     pub multihop: bool,
+    /// Whether echo packets are sent.
+    pub echo: bool,
+    /// Echo packets that came back.
+    pub echoes_returned: u64,
     /// Packets that didn't count.
     pub packets_ignored: u64,
 }

@@ -221,6 +221,12 @@ pub(crate) struct Bfd {
     pub(crate) packets_received: u64,
     /// Packets ignored.
     pub(crate) packets_ignored: u64,
+    /// Whether echo packets watch the way, too.
+    pub(crate) echo: bool,
+    /// Echo packets sent.
+    pub(crate) echoes_sent: u64,
+    /// Echo packets that came back.
+    pub(crate) echoes_returned: u64,
     /// Times it went up.
     pub(crate) ups: u64,
     /// Times it went down.

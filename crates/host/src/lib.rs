@@ -7,6 +7,7 @@
 pub mod assign;
 pub mod caps;
 pub mod clock;
+pub mod echo;
 pub mod gossip;
 pub mod groups;
 pub mod memory;

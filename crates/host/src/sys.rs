@@ -94,13 +94,27 @@ pub(crate) fn pass_icmpv6(socket: BorrowedFd<'_>, types: &[u8]) -> io::Result<()
 
 /// Binds a packet socket to every protocol of one interface.
 pub(crate) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+    bind_hardware(socket, hardware_address(interface, libc::ETH_P_ALL)?)
+}
+
+/// Binds a packet socket to the IPv4 packets that come in by one interface.
+pub(crate) fn bind_packet_ipv4(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+    bind_hardware(socket, hardware_address(interface, libc::ETH_P_IP)?)
+}
+
+/// An interface and a protocol, without a hardware address.
+fn hardware_address(interface: u32, protocol: c_int) -> io::Result<sockaddr_ll> {
     let index =
         c_int::try_from(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
     // SAFETY: all-zero bytes are a valid `sockaddr_ll`: it has only integers.
     let mut address: sockaddr_ll = unsafe { zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_protocol = (protocol as u16).to_be();
     address.sll_ifindex = index;
+    Ok(address)
+}
+
+fn bind_hardware(socket: BorrowedFd<'_>, address: sockaddr_ll) -> io::Result<()> {
     // SAFETY: the pointer and the length describe `address`, which outlives the call.
     check(unsafe {
         libc::bind(
@@ -109,6 +123,63 @@ pub(crate) fn bind_packet(socket: BorrowedFd<'_>, interface: u32) -> io::Result<
             length::<sockaddr_ll>(),
         )
     })
+}
+
+/// Sends an IPv4 packet from a packet socket to a hardware address on an interface; the kernel writes
+/// the frame around it.
+pub(crate) fn send_to_hardware(
+    socket: BorrowedFd<'_>,
+    interface: u32,
+    to: [u8; 6],
+    packet: &[u8],
+) -> io::Result<()> {
+    let mut address = hardware_address(interface, libc::ETH_P_IP)?;
+    address.sll_halen = 6;
+    for (place, octet) in address.sll_addr.iter_mut().zip(to) {
+        *place = octet;
+    }
+    // SAFETY: the kernel only reads the `packet.len()` bytes of `packet`, and `address`, whose length
+    // is its own.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            packet.as_ptr().cast::<c_void>(),
+            packet.len(),
+            0,
+            (&raw const address).cast::<sockaddr>(),
+            length::<sockaddr_ll>(),
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Receives one packet of a packet socket into `buf`, and the hardware address it came from; what is
+/// longer than `buf` is cut.
+pub(crate) fn receive_from_hardware(
+    socket: BorrowedFd<'_>,
+    buf: &mut [u8],
+) -> io::Result<(usize, [u8; 6])> {
+    // SAFETY: all-zero bytes are a valid `sockaddr_ll`: it has only integers.
+    let mut address: sockaddr_ll = unsafe { zeroed() };
+    let mut len = length::<sockaddr_ll>();
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf` and at most `len` bytes to
+    // `address`; all outlive the call.
+    let got = unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast::<c_void>(),
+            buf.len(),
+            0,
+            (&raw mut address).cast::<sockaddr>(),
+            &raw mut len,
+        )
+    };
+    let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+    let [a, b, c, d, e, f, ..] = address.sll_addr;
+    Ok((got, [a, b, c, d, e, f]))
 }
 
 /// The index of the interface a packet socket is bound to; -1 once that interface is gone.

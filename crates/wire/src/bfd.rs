@@ -9,6 +9,7 @@
 //! Asynchronous mode with the echo function; a peer's demand mode is honoured, ours is never used.
 //! Authentication isn't offered: packets that carry it are refused (RFC 5880 §6.8.6).
 
+pub mod echo;
 mod fsm;
 pub mod iana;
 mod jitter;
@@ -20,4 +21,4 @@ pub use fsm::{Event, State, transition};
 pub use iana::Diagnostic;
 pub use options::{Echo, Options, Path, Role, Timers};
 pub use packet::{DecodeError, Packet};
-pub use session::{Change, Ignored, Output, Peer, Session, SessionState};
+pub use session::{Change, ECHO_LENGTH, Ignored, Output, Peer, Session, SessionState};

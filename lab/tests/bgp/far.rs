@@ -31,7 +31,7 @@ pub(crate) fn a_router_between() -> Result<()> {
     let peer = "myASN: 64512, peerASN: 64513, peerAddress: 203.0.113.2, holdTime: 90s";
     let mut line = Line::new(peer, "")?;
     let middle = between(&mut line)?;
-    profile(&line, "transmitInterval: 50, receiveInterval: 50")?;
+    profile(&line, "transmitInterval: 300, receiveInterval: 300")?;
     let neighbour = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 ebgp-multihop 5\n \
                      neighbor 192.0.2.1 bfd profile fast";
     let frr = Frr::start_with_bfd(&line, "frr-beyond", neighbour, BFDD)?;
@@ -69,7 +69,7 @@ pub(crate) fn a_router_between() -> Result<()> {
 pub(crate) fn behind_a_device() -> Result<()> {
     let peer = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2, vrf: red, bfdProfile: fast";
     let line = Line::new(peer, "")?;
-    profile(&line, "transmitInterval: 50, receiveInterval: 50")?;
+    profile(&line, "transmitInterval: 300, receiveInterval: 300")?;
     let neighbour = "neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.1 bfd profile fast";
     let frr = Frr::start_with_bfd(&line, "frr-vrf", neighbour, BFDD)?;
     let mut corten = line.start()?;

@@ -50,7 +50,7 @@ pub(crate) fn frr_is_told_before_a_node_leaves() -> Result<()> {
 /// FRR looks at BFD, too, and at its C bit: that this process's silence says nothing about the way.
 pub(crate) fn frr_keeps_routes_over_a_restart() -> Result<()> {
     let line = Line::new(&format!("{PEER}, bfdProfile: fast"), "")?;
-    profile(&line, "transmitInterval: 50, receiveInterval: 50")?;
+    profile(&line, "transmitInterval: 300, receiveInterval: 300")?;
     let bfd = "\n neighbor 192.0.2.1 bfd\n neighbor 192.0.2.1 bfd profile fast\n \
                neighbor 192.0.2.1 bfd check-control-plane-failure";
     let router = format!("{ROUTER}{bfd}");

@@ -52,6 +52,7 @@ const TRIALS: &[Trial] = &[
     ("what_flaps_is_held_down", leaving::what_flaps_is_held_down),
     ("frr_without_an_address", unnumbered::frr_without_an_address),
     ("frr_and_a_dead_cable", watching::frr_and_a_dead_cable),
+    ("frr_returns_echoes", watching::frr_returns_echoes),
     ("bird_and_a_dead_cable", watching::bird_and_a_dead_cable),
     (
         "an_administrator_kills_nothing",

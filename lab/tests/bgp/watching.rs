@@ -3,6 +3,7 @@
 use crate::line::{DEADLINE, Frr, Line, all, object};
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten::{BgpPeer, Corten};
+use corten_lab::manifests::{self, Stack};
 use corten_lab::netns::Netns;
 use corten_lab::router::Bird;
 use corten_lab::wait::wait_until;
@@ -114,10 +115,7 @@ pub(crate) fn frr_and_a_dead_cable() -> Result<()> {
         ],
     )?;
     // Other intervals are agreed on while the session is up.
-    profile(
-        &line,
-        "transmitInterval: 400, receiveInterval: 400, echoMode: true",
-    )?;
+    profile(&line, "transmitInterval: 400, receiveInterval: 400")?;
     wait_until("the other interval", DEADLINE, || {
         let said = frr.daemon_says("bfdd", &["show bfd peers json"])?;
         Ok(said
@@ -126,12 +124,77 @@ pub(crate) fn frr_and_a_dead_cable() -> Result<()> {
     })?;
     let peer = wait_peer(&corten, "the session", up)?;
     ensure!(peer.bfd.is_some_and(|bfd| bfd.downs == 1));
-    // No echo is sent, and somebody says so.
-    let warnings = corten.status()?.warnings;
-    all(
-        &warnings.concat(),
-        &["BGPPeer router", "profile fast", "echo"],
+    Ok(())
+}
+
+/// Echo packets go both ways; when the router's forwarding plane returns none any more, the way is
+/// dead although its BFD goes on.
+pub(crate) fn frr_returns_echoes() -> Result<()> {
+    let line = line("peerAddress: 192.0.2.2")?;
+    // Echo packets are IPv4's, and so is all that depends on them.
+    line.manifests
+        .edit("config.yaml", "    - \"2001:db8:100::/124\"\n", "")?;
+    for name in ["web1", "web2"] {
+        let service = manifests::service(name, Stack::V4, &[], &["node1"]);
+        line.manifests.write(&format!("{name}.yaml"), &service)?;
+    }
+    // Control packets are too slow to notice anything.
+    let slow = "transmitInterval: 1000, receiveInterval: 1000";
+    profile(&line, &format!("{slow}, echoMode: true, echoInterval: 100"))?;
+    for ns in [&line.node.ns, &line.router] {
+        ns.sysctl("ipv4/ip_forward", "1")?;
+    }
+    let bfdd = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 1000\n  \
+                transmit-interval 1000\n  echo-mode\n  echo transmit-interval 100\n  \
+                echo receive-interval 100\n exit\nexit\n";
+    let frr = Frr::start_with_bfd(&line, "frr-echo", FRR, bfdd)?;
+    let corten = line.start()?;
+    let echoes = |p: &BgpPeer| {
+        up(p)
+            && p.bfd
+                .as_ref()
+                .is_some_and(|b| b.echo && b.echoes_returned > 20)
+    };
+    let counted = || frr.daemon_says("bfdd", &["show bfd peers counters json"]);
+    let said = || counted().unwrap_or_default();
+    let peer = wait_peer(&corten, "echoes that come back", echoes).with_context(said)?;
+    ensure!(peer.bfd.is_some_and(|bfd| bfd.downs == 0));
+    // The router's own come back to it by way of our forwarding plane.
+    let mut last = String::new();
+    wait_until("echoes that come back to the router", DEADLINE, || {
+        last = counted()?;
+        let none = last.contains("\"echo-packet-input\":0,");
+        Ok((!none && last.contains("\"echo-packet-input\":")).then_some(()))
+    })
+    .with_context(|| last)?;
+    line.router.sysctl("ipv4/ip_forward", "0")?;
+    let failed = |p: &BgpPeer| {
+        let why = p.bfd.as_ref().and_then(|bfd| bfd.diagnostic.as_deref());
+        p.state != "Established" && why == Some("echo function failed")
+    };
+    wait_peer(&corten, "the end of the session", failed)?;
+    line.router.sysctl("ipv4/ip_forward", "1")?;
+    wait_peer(&corten, "everything again", echoes).with_context(said)?;
+    frr.wait_route("198.51.100.0/32", true)?;
+    let metrics = line.metrics()?;
+    let returned = "metallb_bfd_echo_packet_input{peer=\"192.0.2.2\",vrf=\"default\"} ";
+    ensure!(!metrics.contains(&format!("{returned}0\n")), "{metrics}");
+    all(&metrics, &[returned])?;
+    // Over several hops there are none, and somebody says so.
+    line.manifests.edit(
+        "config.yaml",
+        "bfdProfile: fast",
+        "bfdProfile: fast, ebgpMultiHop: true",
     )?;
+    let mut last = Vec::new();
+    wait_until("a warning", DEADLINE, || {
+        last = corten.status()?.warnings;
+        Ok(last
+            .concat()
+            .contains("asks for echo packets")
+            .then_some(()))
+    })
+    .with_context(|| last.concat())?;
     Ok(())
 }
 

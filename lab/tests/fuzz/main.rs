@@ -115,6 +115,11 @@ fn with_checksum(frame: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn echoes_are_total() {
+    fuzz("echo", |bytes| bfd::echo::decode(bytes).is_some());
+}
+
+#[test]
 fn bfd_is_total_and_reads_what_it_writes() {
     fuzz("bfd", |bytes| {
         let interval = Duration::from_millis(50);
@@ -128,7 +133,10 @@ fn bfd_is_total_and_reads_what_it_writes() {
             },
             role: bfd::Role::Active,
             path: bfd::Path::SingleHop,
-            echo: bfd::Echo::On { interval },
+            echo: bfd::Echo::On {
+                interval,
+                returned: true,
+            },
             control_plane_independent: false,
             seed: 7,
         };

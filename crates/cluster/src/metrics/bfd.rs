@@ -11,6 +11,10 @@ pub struct Bfd {
     pub packets_received: u64,
     /// Control packets sent.
     pub packets_sent: u64,
+    /// Echo packets that came back.
+    pub echoes_returned: u64,
+    /// Echo packets sent.
+    pub echoes_sent: u64,
     /// Times it went up.
     pub ups: u64,
     /// Times it went down.

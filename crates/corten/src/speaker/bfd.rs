@@ -34,6 +34,21 @@ pub(crate) struct Settings {
     pub(crate) role: wire::Role,
     /// The lowest TTL taken where there may be routers between.
     pub(crate) minimum_ttl: u8,
+    pub(crate) echo: Echo,
+}
+
+/// The echo function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Echo {
+    Off,
+    /// Over IPv4 and one hop.
+    On {
+        interval: Duration,
+        /// Index of the interface the peer is on.
+        link: u32,
+        /// Whether this host's forwarding returns the peer's.
+        returned: bool,
+    },
 }
 
 /// All ways to be watched.

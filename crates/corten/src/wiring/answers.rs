@@ -9,12 +9,14 @@ use crate::speaker::l2::Observed;
 use corten_cluster::http::Health;
 use corten_cluster::metrics;
 use corten_engine::advertise::bgp::BgpPeer as BgpPeerOf;
-use corten_engine::config::peer::Bfd;
+use corten_engine::advertise::bgp::{Hops, Kind as Relation, Session};
+use corten_engine::config::peer::{Bfd, Remote};
 use corten_engine::explain::{self, Allocation};
 use corten_engine::names::ServiceKey;
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::BgpDriver;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use tokio::sync::watch;
 
 impl FactsSide {
@@ -137,10 +139,12 @@ impl FactsSide {
             BgpDriver::Present => speaker.bgp_table().peers,
         };
         let warning = |(name, peer): (String, BgpPeerOf)| match &peer.session.bfd {
-            Bfd::On { name: of, profile } if profile.echo_mode => Some(format!(
-                "BGPPeer {name}: BFD profile {of} asks for echo packets, which aren't sent: the way \
-                 is watched by control packets alone"
-            )),
+            Bfd::On { name: of, profile } if profile.echo_mode && !may_echo(&peer.session) => {
+                Some(format!(
+                    "BGPPeer {name}: BFD profile {of} asks for echo packets, which are for IPv4 over \
+                     one hop: the way is watched by control packets alone"
+                ))
+            }
             Bfd::On { .. } | Bfd::Off => None,
         };
         peers.into_iter().filter_map(warning).collect()
@@ -177,6 +181,12 @@ impl FactsSide {
     }
 }
 
+/// Whether echo packets can watch the way of a session, as far as its peer says.
+fn may_echo(session: &Session) -> bool {
+    let multihop = (session.hops, session.kind) == (Hops::Any, Relation::External);
+    matches!(session.remote, Remote::Address(IpAddr::V4(_))) && !multihop
+}
+
 /// A peer with a session to be, measured; labelled as MetalLB does (`spec/metallb.md` §6.10).
 fn bgp_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bgp)> {
     let vrf = peer.vrf.clone().unwrap_or_else(|| "default".to_owned());
@@ -205,6 +215,8 @@ fn bfd_metrics(peer: &BgpPeer) -> Option<((String, String), metrics::Bfd)> {
         up: bfd.state == "Up",
         packets_received: bfd.packets_received,
         packets_sent: bfd.packets_sent,
+        echoes_sent: bfd.echoes_sent,
+        echoes_returned: bfd.echoes_returned,
         ups: bfd.ups,
         downs: bfd.downs,
         notices: bfd.notices,

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod assigned;
 #[cfg(test)]
+mod echoes;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod links;

@@ -38,10 +38,13 @@ impl Path {
 pub enum Echo {
     /// Not sent, and not returned.
     Off,
-    /// Sent and returned.
+    /// Sent, if the peer returns them.
+    // DEVIATION: RFC 5880 §6.8.3 SHOULD slow control packets down to one a second beside them.
     On {
-        /// The shortest interval of both.
+        /// The shortest interval to send at and to return the peer's at.
         interval: Duration,
+        /// Whether this host's forwarding returns the peer's.
+        returned: bool,
     },
 }
 

@@ -9,6 +9,7 @@ use super::jitter::{Jitter, Shortening};
 use super::options::{Echo, Options, Role, Timers};
 use super::packet::{self, DecodeError, Packet};
 use echo::Echoes;
+pub use echo::LENGTH as ECHO_LENGTH;
 use intervals::Intervals;
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -137,6 +138,10 @@ pub struct SessionState {
     pub received: u64,
     /// Packets ignored.
     pub ignored: u64,
+    /// Echo packets sent.
+    pub echoes_sent: u64,
+    /// Echo packets that came back.
+    pub echoes_returned: u64,
 }
 
 /// One session.
@@ -203,6 +208,11 @@ impl Session {
     /// Takes the payload of an echo packet that came back. One that isn't ours changes nothing.
     pub fn handle_echo(&mut self, payload: &[u8], now: Instant) {
         self.echoes.returned(payload, now);
+    }
+
+    /// An echo packet couldn't be sent: that it doesn't come back says nothing of the way.
+    pub fn handle_echo_unsent(&mut self, now: Instant) {
+        self.echoes.unsent(now);
     }
 
     /// Does what is due.
@@ -280,6 +290,8 @@ impl Session {
             sent: self.sent,
             received: self.received,
             ignored: self.ignored,
+            echoes_sent: self.echoes.sent,
+            echoes_returned: self.echoes.returned,
         }
     }
 
@@ -422,8 +434,11 @@ impl Session {
             desired_min_tx: self.intervals.desired(self.state),
             required_min_rx: self.options.timers.required_min_rx,
             required_min_echo_rx: match self.options.echo {
-                Echo::Off => Duration::ZERO,
-                Echo::On { interval } => interval,
+                Echo::On {
+                    interval,
+                    returned: true,
+                } => interval,
+                Echo::On { .. } | Echo::Off => Duration::ZERO,
             },
         };
         self.outputs.push_back(Output::Send(packet.encode()));

@@ -95,6 +95,10 @@ fn bfd(bfd: &Bfd, style: Style) -> String {
     if let Some(time) = bfd.detection_milliseconds {
         text += &format!(", dead after {time} ms");
     }
+    if bfd.echo {
+        let (sent, returned) = (bfd.echoes_sent, bfd.echoes_returned);
+        text += &format!(", {returned} of {sent} echo packets back");
+    }
     text += &format!(", up {} and down {} times", bfd.ups, bfd.downs);
     for words in bfd.diagnostic.iter().chain(&bfd.error) {
         text += &format!("; {}", printable(words));

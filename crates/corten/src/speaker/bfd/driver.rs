@@ -1,7 +1,10 @@
 //! The thread's loop: sockets and timers around [`wire::Session`].
 
-use super::{News, Ports, Seen, Settings, Wanted, Way};
+mod echoes;
+
+use super::{Echo, News, Ports, Seen, Settings, Wanted, Way};
 use crate::speaker::until;
+use corten_host::echo::{EchoSocket, Hardware};
 use corten_host::tcp::CS6;
 use corten_host::udp::{Received, Receiver, SendOptions, Sender, UdpError};
 use corten_wire::bfd as wire;
@@ -37,6 +40,10 @@ struct Watch {
     running: Option<Running>,
     /// Why it can't be had, or why its packets aren't sent.
     error: Option<String>,
+    /// Why its echo packets aren't.
+    mute: Option<String>,
+    /// Where the peer's frames come from, and so echo packets go to.
+    hardware: Option<Hardware>,
     ups: u64,
     downs: u64,
     notices: u64,
@@ -47,6 +54,8 @@ struct Driver {
     /// Sessions that aren't wanted any more, and until when they say so.
     leaving: Vec<(Way, Running, Instant)>,
     doors: BTreeMap<Door, Receiver>,
+    /// The interfaces echo packets go over, by index.
+    echoes: BTreeMap<u32, EchoSocket>,
     /// When to try again what failed.
     look: Option<Instant>,
     news: mpsc::UnboundedSender<(Way, News)>,
@@ -63,7 +72,8 @@ pub(super) async fn drive(seed: u64, mut ports: Ports) {
         tokio::select! {
             biased;
             _ = &mut ports.stop => break,
-            (door, received) = next(&driver.doors) => driver.received(&door, received),
+            arrived = next(&driver.doors) => driver.received(&arrived.0, arrived.1),
+            (link, heard) = echoes::next(&driver.echoes) => driver.heard(link, heard),
             () = until(deadline) => {}
             Ok(()) = ports.wanted.changed() => {
                 let wanted = ports.wanted.borrow_and_update().clone();
@@ -104,6 +114,7 @@ impl Driver {
             watches: BTreeMap::new(),
             leaving: Vec::new(),
             doors: BTreeMap::new(),
+            echoes: BTreeMap::new(),
             look: None,
             news,
             discriminator: u32::from_le_bytes([a, b, c, d]),
@@ -126,7 +137,8 @@ impl Driver {
             None => true,
             // Only timers can be changed under way.
             Some(new) => {
-                (new.role, new.minimum_ttl) != (watch.settings.role, watch.settings.minimum_ttl)
+                let kept = |s: &Settings| (s.role, s.minimum_ttl, s.echo);
+                kept(new) != kept(&watch.settings)
             }
         };
         let gone: Vec<_> = self.watches.iter().filter(|(w, s)| gone((w, s))).collect();
@@ -142,6 +154,8 @@ impl Driver {
                 settings: *settings,
                 running: None,
                 error: None,
+                mute: None,
+                hardware: None,
                 ups: 0,
                 downs: 0,
                 notices: 0,
@@ -169,6 +183,7 @@ impl Driver {
                 Err(error) => drop(closed.insert(door, error.to_string())),
             }
         }
+        self.open_echoes(now);
         for (way, watch) in &mut self.watches {
             let opened = match closed.get(&door(way)) {
                 Some(error) => Err(error.clone()),
@@ -245,6 +260,7 @@ impl Driver {
         for (door, packet) in heard {
             self.received(&door, Ok(packet));
         }
+        self.hear_waiting_echoes();
     }
 
     /// Does what is due, and what the sessions ask for.
@@ -254,7 +270,8 @@ impl Driver {
         }
         let now = Instant::now();
         for (way, watch) in &mut self.watches {
-            for news in watch.due(way, now) {
+            let echoes = watch.link().and_then(|link| self.echoes.get(&link));
+            for news in watch.due(way, echoes, now) {
                 // Without a receiver this thread is about to end.
                 let _gone = self.news.send((way.clone(), news));
             }
@@ -283,7 +300,7 @@ impl Driver {
         let seen = self.watches.iter().map(|(way, watch)| {
             let seen = Seen {
                 session: watch.running.as_ref().map(|r| r.session.state()),
-                error: watch.error.clone(),
+                error: watch.error.clone().or_else(|| watch.mute.clone()),
                 ups: watch.ups,
                 downs: watch.downs,
                 notices: watch.notices,
@@ -307,7 +324,7 @@ impl Running {
 
 impl Watch {
     /// Does what is due, and what the session asks for; what it means to others.
-    fn due(&mut self, way: &Way, now: Instant) -> Vec<News> {
+    fn due(&mut self, way: &Way, echoes: Option<&EchoSocket>, now: Instant) -> Vec<News> {
         let mut news = Vec::new();
         let Some(mut running) = self.running.take() else {
             return news;
@@ -319,8 +336,9 @@ impl Watch {
                     Ok(()) => self.error = None,
                     Err(error) => self.complain(way, error.to_string()),
                 },
-                // Echo is off in every session here.
-                wire::Output::SendEcho(_) => {}
+                wire::Output::SendEcho(payload) => {
+                    self.echo(way, echoes, &mut running.session, &payload, now);
+                }
                 wire::Output::Changed(change) => news.extend(self.note(&change)),
             }
         }
@@ -330,10 +348,7 @@ impl Watch {
 
     /// Says an error that wasn't said last.
     fn complain(&mut self, way: &Way, error: String) {
-        if self.error.as_ref() != Some(&error) {
-            tracing::warn!(peer = %way.remote.ip(), error, "BFD");
-            self.error = Some(error);
-        }
+        complain(way, &mut self.error, error);
     }
 
     /// Counts a change, and says what it means to those who use the way.
@@ -357,6 +372,14 @@ impl Watch {
         };
         self.notices += 1;
         Some(news)
+    }
+}
+
+/// Says an error that wasn't said last.
+fn complain(way: &Way, last: &mut Option<String>, error: String) {
+    if last.as_ref() != Some(&error) {
+        tracing::warn!(peer = %way.remote.ip(), error, "BFD");
+        *last = Some(error);
     }
 }
 
@@ -405,7 +428,12 @@ fn begin(
                     minimum_ttl: settings.minimum_ttl,
                 },
             },
-            echo: wire::Echo::Off,
+            echo: match settings.echo {
+                Echo::Off => wire::Echo::Off,
+                Echo::On {
+                    interval, returned, ..
+                } => wire::Echo::On { interval, returned },
+            },
             control_plane_independent: false,
             seed,
         },

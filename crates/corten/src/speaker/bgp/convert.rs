@@ -73,6 +73,8 @@ pub(crate) enum Watch {
     Bfd {
         settings: bfd::Settings,
         reach: Reach,
+        /// The interval of echo packets, where they can be had.
+        echo: Option<Duration>,
     },
 }
 
@@ -231,13 +233,20 @@ fn watch(session: &decision::Session) -> Watch {
             path::Role::Active
         },
         minimum_ttl: profile.minimum_ttl,
+        // Where they go is found out with the way.
+        echo: bfd::Echo::Off,
     };
+    let echo = profile.echo_mode.then_some(profile.echo_interval);
     let reach = match (session.hops, session.kind) {
         (Hops::One, _) => Reach::One,
         (Hops::Any, Kind::External) => Reach::Several,
         (Hops::Any, Kind::Internal) => Reach::AsItLies,
     };
-    Watch::Bfd { settings, reach }
+    Watch::Bfd {
+        settings,
+        reach,
+        echo,
+    }
 }
 
 fn options(session: &decision::Session) -> wire::PeerOptions {

@@ -32,7 +32,7 @@ pub(super) fn is_near(links: &[Link], ip: IpAddr) -> bool {
     addresses.any(|address| reaches(address, ip))
 }
 
-fn link_of(links: &[Link], ip: IpAddr) -> Option<&Link> {
+pub(super) fn link_of(links: &[Link], ip: IpAddr) -> Option<&Link> {
     let has = |link: &&Link| link.addresses.iter().any(|a| a.ip == ip);
     links.iter().find(has)
 }

@@ -2,13 +2,14 @@
 
 use super::convert::{Plan, Reach, Watch};
 use super::{Driver, local};
-use crate::speaker::bfd::{Bfd, News, Wanted, Way};
+use crate::speaker::bfd::{Bfd, Echo, News, Wanted, Way};
+use corten_host::echo::forwards;
 use corten_host::tcp::source_of;
 use corten_wire::bgp as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Waits for what becomes of a way, if any is watched.
 pub(super) async fn next(bfd: &mut Option<Bfd>) -> anyhow::Result<(Way, News)> {
@@ -32,10 +33,16 @@ impl Driver {
             let Plan::Speak(session) = &peer.plan else {
                 continue;
             };
-            let Watch::Bfd { settings, reach } = session.watch else {
+            let Watch::Bfd {
+                mut settings,
+                reach,
+                echo,
+            } = session.watch
+            else {
                 continue;
             };
             if let Some(way) = self.way(name, reach) {
+                settings.echo = echo.map_or(Echo::Off, |interval| self.echo(&way, interval));
                 // Peers of one way share its session; the first by name says how.
                 wanted.entry(way.clone()).or_insert(settings);
                 ways.insert(Arc::clone(name), way);
@@ -74,6 +81,20 @@ impl Driver {
             let old = self.ways.get(name);
             old.filter(|old| old.remote == remote).cloned()
         })
+    }
+
+    /// How a way is watched by echo packets: not at all over IPv6 and several hops (`spec/metallb.md`
+    /// §6.9).
+    fn echo(&self, way: &Way, interval: Duration) -> Echo {
+        let links = self.links.as_deref().unwrap_or_default();
+        match local::link_of(links, way.local) {
+            Some(link) if way.local.is_ipv4() && !way.multihop => Echo::On {
+                interval,
+                link: link.index,
+                returned: forwards(&link.name),
+            },
+            Some(_) | None => Echo::Off,
+        }
     }
 
     /// Ends the watching of peers that are to keep our routes over a restart, before their

@@ -6,8 +6,8 @@ use crate::bfd::jitter::Jitter;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-/// Bytes of an echo packet's payload, which only its sender reads.
-pub(super) const LENGTH: usize = 8;
+/// Octets of an echo packet's payload, which only its sender reads.
+pub const LENGTH: usize = 8;
 
 /// The echoes of a session.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Echoes {
     running: Option<Running>,
     /// Number of the next packet.
     next: u32,
+    pub(super) sent: u64,
+    pub(super) returned: u64,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,8 @@ impl Echoes {
             configured,
             running: None,
             next: 0,
+            sent: 0,
+            returned: 0,
         }
     }
 
@@ -48,7 +52,7 @@ impl Echoes {
     /// faster than that (RFC 5880 §6.8.9, MUST NOT).
     pub(super) fn set(&mut self, up: bool, returns: Duration, multiplier: u8, now: Instant) {
         let interval = match self.configured {
-            Echo::On { interval } if up && !returns.is_zero() => interval.max(returns),
+            Echo::On { interval, .. } if up && !returns.is_zero() => interval.max(returns),
             Echo::On { .. } | Echo::Off => {
                 self.running = None;
                 return;
@@ -83,6 +87,7 @@ impl Echoes {
         running.due = now + jitter.draw(running.multiplier).of(running.interval);
         let number = self.next;
         self.next = self.next.wrapping_add(1);
+        self.sent += 1;
         let mut payload = [0; LENGTH];
         let bytes = [self.discriminator.get(), number];
         let bytes = bytes.iter().flat_map(|word| word.to_be_bytes());
@@ -103,6 +108,15 @@ impl Echoes {
         let age = u32::from_be_bytes(*number).wrapping_sub(running.first);
         let sent = self.next.wrapping_sub(running.first);
         if u32::from_be_bytes(*discriminator) == self.discriminator.get() && age < sent {
+            running.lost = now + running.interval * running.multiplier.into();
+            self.returned += 1;
+        }
+    }
+
+    /// One wasn't sent after all.
+    pub(super) fn unsent(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_sub(1);
+        if let Some(running) = &mut self.running {
             running.lost = now + running.interval * running.multiplier.into();
         }
     }

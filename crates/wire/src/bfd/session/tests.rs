@@ -331,6 +331,7 @@ fn echoes_run_at_the_peers_pace_and_their_loss_is_noticed() {
     let with = |discriminator, interval| Options {
         echo: Echo::On {
             interval: ms(interval),
+            returned: true,
         },
         ..options(discriminator, 300, 300, 3)
     };
@@ -346,7 +347,27 @@ fn echoes_run_at_the_peers_pace_and_their_loss_is_noticed() {
     assert!(!cable.changes.is_empty());
     let echo_failed = |c: &(u64, usize, Change)| c.2.diagnostic == Diagnostic::ECHO_FAILED;
     assert!(cable.changes.iter().any(echo_failed));
-    // Against a peer that returns none, none is sent.
+    // What isn't sent can't come back.
+    let mut cable = Cable::up(with(1, 20), with(2, 40));
+    cable.echoing = false;
+    for _ in 0..100 {
+        cable.run(ms(10));
+        for end in &mut cable.ends {
+            end.handle_echo_unsent(cable.now);
+        }
+    }
+    assert_eq!(cable.changes, []);
+    // Against a peer that returns none, or can't, none is sent.
+    let unable = Options {
+        echo: Echo::On {
+            interval: ms(20),
+            returned: false,
+        },
+        ..options(2, 50, 50, 3)
+    };
+    let mut cable = Cable::up(with(1, 20), unable);
+    cable.run(ms(100));
+    assert!(!cable.ends[0].state().echo && cable.ends[1].state().echo);
     let mut cable = Cable::up(with(1, 20), options(2, 50, 50, 3));
     cable.echoes = 0;
     cable.echoing = false;

@@ -198,6 +198,7 @@ fn a_profile_is_carried_over_whole() {
         },
         role: path::Role::Passive,
         minimum_ttl: 250,
+        echo: bfd::Echo::Off,
     };
     let check = |hops, kind, reach| {
         let bfd = Bfd::On {
@@ -210,7 +211,11 @@ fn a_profile_is_carried_over_whole() {
             kind,
             ..session()
         };
-        let want = Watch::Bfd { settings, reach };
+        let want = Watch::Bfd {
+            settings,
+            reach,
+            echo: Some(Duration::from_millis(40)),
+        };
         assert_eq!(spoken(session).watch, want, "{hops:?} {kind:?}");
     };
     check(Hops::One, Kind::External, Reach::One);
