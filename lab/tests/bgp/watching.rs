@@ -140,20 +140,20 @@ pub(crate) fn frr_returns_echoes() -> Result<()> {
     }
     // Control packets are too slow to notice anything.
     let slow = "transmitInterval: 1000, receiveInterval: 1000";
-    profile(&line, &format!("{slow}, echoMode: true, echoInterval: 100"))?;
+    profile(&line, &format!("{slow}, echoMode: true, echoInterval: 300"))?;
     for ns in [&line.node.ns, &line.router] {
         ns.sysctl("ipv4/ip_forward", "1")?;
     }
     let bfdd = "bfd\n profile fast\n  detect-multiplier 3\n  receive-interval 1000\n  \
-                transmit-interval 1000\n  echo-mode\n  echo transmit-interval 100\n  \
-                echo receive-interval 100\n exit\nexit\n";
+                transmit-interval 1000\n  echo-mode\n  echo transmit-interval 300\n  \
+                echo receive-interval 300\n exit\nexit\n";
     let frr = Frr::start_with_bfd(&line, "frr-echo", FRR, bfdd)?;
     let corten = line.start()?;
     let echoes = |p: &BgpPeer| {
         up(p)
             && p.bfd
                 .as_ref()
-                .is_some_and(|b| b.echo && b.echoes_returned > 20)
+                .is_some_and(|b| b.echo && b.echoes_returned > 10)
     };
     let counted = || frr.daemon_says("bfdd", &["show bfd peers counters json"]);
     let said = || counted().unwrap_or_default();
