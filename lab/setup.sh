@@ -37,6 +37,7 @@ routers() {
   have bird || missing+=(bird2)
   [ -x /usr/lib/frr/bfdd ] || missing+=(frr)
   have gobgpd || missing+=(gobgpd)
+  have exabgp || missing+=(exabgp)
   [ ${#missing[@]} = 0 ] && return
   if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -3,6 +3,7 @@
 //! FRR's daemons give up root for the user `frr`, so they need real root, not a user namespace's.
 
 mod asking;
+mod bad;
 mod far;
 mod leaving;
 mod line;
@@ -37,6 +38,8 @@ const TRIALS: &[Trial] = &[
         "a_silent_peer_holds_nothing_up",
         meeting::a_silent_peer_holds_nothing_up,
     ),
+    ("bad_peers_disturb_nobody", bad::bad_peers_disturb_nobody),
+    ("exabgp_says_odd_things", bad::exabgp_says_odd_things),
     (
         "what_is_announced_is_shown",
         asking::what_is_announced_is_shown,
