@@ -7,6 +7,7 @@
 mod client;
 pub mod components;
 mod credentials;
+mod granting;
 mod relay;
 
 pub use client::{Client, Kind};
@@ -27,8 +28,8 @@ use tempfile::TempDir;
 
 /// Where the API server listens, in its own namespace and wherever a [`Relay`] leads to it.
 pub const PORT: u16 = 6443;
-/// When to give up on a server's start.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// When to give up on a server's start: several may start at once, on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(180);
 /// Cluster addresses of Services, both families.
 const SERVICE_RANGES: &str = "10.96.0.0/16,fd96::/108";
 /// The API server's own, the first of each.

@@ -1,5 +1,6 @@
 //! The administrator's hands: objects as YAML in, as JSON out.
 
+use super::granting::is_binding;
 use crate::netns::Netns;
 use crate::wait::wait_until;
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// When to give up on the API server's taking up new kinds.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A kind the lab works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,14 +176,19 @@ impl Client {
         .is_ok()
     }
 
-    /// Applies every document, in order.
+    /// Applies every document, in order. What a binding grants counts from then on.
     ///
     /// # Errors
     /// With the first object that is refused, and why.
     pub fn apply(&self, yaml: &str) -> Result<()> {
+        let mut bindings = Vec::new();
         for object in documents(yaml)? {
+            let kind = Kind::of(&object)?;
+            if is_binding(kind) {
+                bindings.push(serde_json::to_value(&object)?);
+            }
             let api = self.api(
-                Kind::of(&object)?,
+                kind,
                 object.metadata.namespace.as_deref().unwrap_or_default(),
             );
             let name = object
@@ -194,6 +200,24 @@ impl Client {
                 let how = PatchParams::apply("lab").force();
                 let done = api.patch(&name, &how, &Patch::Apply(&object)).await;
                 done.with_context(|| format!("applying {name}"))?;
+                Ok(())
+            })?;
+        }
+        bindings.iter().try_for_each(|b| self.wait_granted(b))
+    }
+
+    /// Whether the API server would take an object as it is now.
+    ///
+    /// # Errors
+    /// If it would not, and why.
+    pub fn would_apply(&self, yaml: &str) -> Result<()> {
+        for object in documents(yaml)? {
+            let namespace = object.metadata.namespace.clone().unwrap_or_default();
+            let api = self.api(Kind::of(&object)?, &namespace);
+            self.run(async move {
+                let name = object.metadata.name.clone().unwrap_or_default();
+                let how = PatchParams::apply("lab").force().dry_run();
+                api.patch(&name, &how, &Patch::Apply(&object)).await?;
                 Ok(())
             })?;
         }
@@ -286,7 +310,8 @@ impl Client {
     }
 
     /// Shows every object of a kind to `done`, now and whenever one changes, until it says that
-    /// it has seen enough.
+    /// it has seen enough. The API server may end a watch at any time, as it does with one that
+    /// falls behind on a busy machine; everything is shown again then.
     ///
     /// # Errors
     /// If that takes longer than `deadline`, or the API server refuses.
@@ -299,23 +324,24 @@ impl Client {
     ) -> Result<()> {
         let api = self.api(kind, namespace);
         let seen = async move {
-            let list = api.list(&ListParams::default()).await?;
-            for object in list.items {
-                if done(&serde_json::to_value(object)?) {
-                    return Ok(());
+            loop {
+                let list = api.list(&ListParams::default()).await?;
+                for object in list.items {
+                    if done(&serde_json::to_value(object)?) {
+                        return Ok(());
+                    }
+                }
+                let from = list.metadata.resource_version.unwrap_or_default();
+                let events = api.watch(&WatchParams::default(), &from).await?;
+                let mut events = std::pin::pin!(events);
+                while let Some(event) = events.try_next().await? {
+                    if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event
+                        && done(&serde_json::to_value(object)?)
+                    {
+                        return Ok(());
+                    }
                 }
             }
-            let from = list.metadata.resource_version.unwrap_or_default();
-            let events = api.watch(&WatchParams::default(), &from).await?;
-            let mut events = std::pin::pin!(events);
-            while let Some(event) = events.try_next().await? {
-                if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event
-                    && done(&serde_json::to_value(object)?)
-                {
-                    return Ok(());
-                }
-            }
-            bail!("the watch of {} ended", kind.name)
         };
         self.run(async move {
             let limited = tokio::time::timeout(deadline, seen).await;
@@ -369,24 +395,27 @@ impl Client {
         })
     }
 
+    /// What the API server answers to what is posted to a path.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = http::Request::post(path)
+            .header("content-type", "application/json")
+            .body(serde_json::to_vec(body)?)?;
+        let client = self.client.clone();
+        self.run(async move { Ok(client.request(request).await?) })
+    }
+
     /// A token of a ServiceAccount, which is made if there is none.
     pub(super) fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
         self.apply(&format!(
             "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
         ))?;
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let client = self.client.clone();
-        let answer: Value = self.run(async move {
-            let body = json!({
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"audiences": [], "expirationSeconds": 7200},
-            });
-            let request = http::Request::post(path)
-                .header("content-type", "application/json")
-                .body(serde_json::to_vec(&body)?)?;
-            Ok(client.request(request).await?)
-        })?;
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [], "expirationSeconds": 7200},
+        });
+        let answer = self.post(&path, &body)?;
         let token = answer["status"]["token"].as_str();
         Ok(token.context("no token in the answer")?.to_owned())
     }

@@ -216,6 +216,7 @@ fn a_release_comes_and_goes() -> Result<()> {
     ignored_values_are_named(&cluster)?;
     let chart = chart().display().to_string();
     helm_on(&cluster, &["install", "metallb", &chart])?;
+    client.wait_bindings(NAMESPACE)?;
 
     let node = world.node(0)?;
     client.apply(&format!(
@@ -247,8 +248,10 @@ fn a_release_comes_and_goes() -> Result<()> {
     let speaker = start(&cluster, &node.ns, "speaker", &facts)?;
     let given = wait_announced(client, &[&controller, &speaker])?;
     let before = custom_objects(client)?;
-    let trusted = authorities(client)?;
-    ensure!(trusted.iter().all(Value::is_string), "{trusted:?}");
+    let trusted = wait_until("the authority in all that is asked", DEADLINE, || {
+        let found = authorities(client)?;
+        Ok(found.iter().all(Value::is_string).then_some(found))
+    })?;
 
     // Nothing is lost on the way there, back, and out.
     let arguments = live_arguments(client)?;

@@ -28,18 +28,19 @@ pub(crate) fn enable(cluster: &Kubernetes) -> Result<()> {
     wait_answered(client)
 }
 
-/// Waits until objects that nothing is wrong with get through the webhooks, and through the
-/// conversion: the API server learns whom to trust for each of them apart.
+/// Waits until the webhooks are asked and let through what nothing is wrong with, and the conversion
+/// too: the API server learns by a watch that it has to ask, and whom to trust for each of them.
 fn wait_answered(client: &Client) -> Result<()> {
-    let probe = custom(
-        "Community",
-        "probe",
-        "communities: [{name: probe, value: \"64512:1\"}]",
-    );
-    wait_until("an answer of the webhooks", DEADLINE, || {
-        client.delete(Kind::Community, NAMESPACE, "probe")?;
-        Ok(client.apply(&probe).ok())
+    let probe = |value: &str| {
+        let spec = format!("communities: [{{name: probe, value: \"{value}\"}}]");
+        custom("Community", "probe", &spec)
+    };
+    wait_until("a refusal of the webhooks", DEADLINE, || {
+        let refused = client.would_apply(&probe("nonsense")).err();
+        let said = refused.map(|error| format!("{error:#}"));
+        Ok(said.filter(|said| said.contains("denied the request")))
     })?;
+    client.would_apply(&probe("64512:1"))?;
     let probe = "apiVersion: metallb.io/v1beta1\nkind: BGPPeer\n\
          metadata: {name: probe, namespace: metallb-system}\n\
          spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.254}\n";
@@ -189,16 +190,13 @@ fn a_spoilt_certificate_is_replaced() -> Result<()> {
     let configuration = "metallb-webhook-configuration";
     client.delete(Kind::ValidatingWebhookConfiguration, "", configuration)?;
     client.apply(&deployed("webhooks.yaml")?)?;
-    wait_answered(client)?;
-    let found = client.get(Kind::ValidatingWebhookConfiguration, "", configuration)?;
-    let found = found.context("configuration")?;
-    let webhooks = found["webhooks"].as_array().context("webhooks")?;
-    ensure!(webhooks.len() == 6, "{found}");
-    ensure!(
-        webhooks
-            .iter()
-            .all(|w| w["clientConfig"]["caBundle"].is_string()),
-        "{found}"
-    );
-    Ok(())
+    wait_until("the authority in every webhook", DEADLINE, || {
+        let found = client.get(Kind::ValidatingWebhookConfiguration, "", configuration)?;
+        let found = found.context("configuration")?;
+        let webhooks = found["webhooks"].as_array().context("webhooks")?;
+        ensure!(webhooks.len() == 6, "{found}");
+        let known = |w: &Value| w["clientConfig"]["caBundle"].is_string();
+        Ok(webhooks.iter().all(known).then_some(()))
+    })?;
+    wait_answered(client).with_context(|| controller.log().join("\n"))
 }

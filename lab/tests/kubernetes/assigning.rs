@@ -67,12 +67,19 @@ fn an_address_costs_one_request() -> Result<()> {
         ensure!(kept && annotations[POOL] == "pool", "{service}");
         ensure!(spec["ports"][0]["port"] == 80, "{service}");
     }
-    let requests = cluster.requests(NAMESPACE, "controller")?;
-    let count = |resource: &str, verb: &str| {
+    let count = |resource: &str, verb: &str| -> Result<usize> {
+        let requests = cluster.requests(NAMESPACE, "controller")?;
         let asked = requests.iter().filter(|r| r.resource == resource);
-        asked.filter(|r| r.verb == verb).count()
+        Ok(asked.filter(|r| r.verb == verb).count())
     };
-    let found = (count("services/status", "update"), count("services", "get"));
+    // The server writes down a request after what came of it can be seen.
+    wait(&mut controller, "every write on record", || {
+        Ok((count("services/status", "update")? >= COUNT).then_some(()))
+    })?;
+    let found = (
+        count("services/status", "update")?,
+        count("services", "get")?,
+    );
     ensure!(
         found == (COUNT, 0),
         "{found:?} writes and reads of {COUNT} Services"

@@ -3,7 +3,7 @@
 use crate::objects::{NAMESPACE, custom, service};
 use crate::setup::{self, DEADLINE, addresses, wait_addresses};
 use anyhow::{Context, Result, ensure};
-use corten_lab::kubernetes::{Kind, Kubernetes};
+use corten_lab::kubernetes::{Client, Kind, Kubernetes};
 use corten_lab::process::Process;
 use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
@@ -118,6 +118,11 @@ fn definitions_come_and_go() -> Result<()> {
     wait_logged(&controller, "Community objects can't be watched now")?;
     client.apply(&service("meanwhile", "", ""))?;
     wait_addresses(client, &mut controller, "meanwhile", &["192.0.2.1"])?;
+    // The old one has to be gone: what is applied to it before that goes with it.
+    wait_until("the end of the definition", DEADLINE, || {
+        let left = client.get(Kind::CustomResourceDefinition, "", definition)?;
+        Ok(left.is_none().then_some(()))
+    })?;
     client.apply_crds(&setup::definitions()?)?;
     // Heard again: a rejection of such an object is said.
     let community = custom(
@@ -131,8 +136,28 @@ fn definitions_come_and_go() -> Result<()> {
     Ok(())
 }
 
-/// Definitions that let everything through, as a foreign or an old one may.
-pub(crate) fn open_definitions() -> Result<String> {
+/// Has the definitions let everything through, as a foreign or an old one may; the API server does
+/// from then on.
+pub(crate) fn open_definitions(client: &Client) -> Result<()> {
+    client.apply_crds(&opened()?)?;
+    // It learns of each by a watch, a moment after it has stored it.
+    for kind in [
+        "IPAddressPool",
+        "L2Advertisement",
+        "BGPAdvertisement",
+        "BGPPeer",
+        "BFDProfile",
+        "Community",
+    ] {
+        let odd = custom(kind, "odd", "nobody: [knows, this]");
+        wait_until(&format!("an open {kind}"), DEADLINE, || {
+            Ok(client.would_apply(&odd).ok())
+        })?;
+    }
+    Ok(())
+}
+
+fn opened() -> Result<String> {
     let text = setup::definitions()?;
     let mut open = String::new();
     for document in text.split("---\n").filter(|d| !d.trim().is_empty()) {
@@ -149,7 +174,7 @@ pub(crate) fn open_definitions() -> Result<String> {
 fn a_malformed_object_stops_nobody() -> Result<()> {
     let cluster = setup::cluster()?;
     let client = cluster.client();
-    client.apply_crds(&open_definitions()?)?;
+    open_definitions(client)?;
     let mut bad = String::new();
     for (kind, spec) in [
         ("IPAddressPool", "addresses: 7"),

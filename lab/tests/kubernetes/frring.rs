@@ -7,6 +7,7 @@ use crate::setup::{self, DEADLINE, deployed, wait};
 use anyhow::{Context, Result, ensure};
 use corten_lab::corten;
 use corten_lab::kubernetes::{Client, Kind, Kubernetes, Relay};
+use corten_lab::manifests::state_directory;
 use corten_lab::netns::Netns;
 use corten_lab::process::Process;
 use corten_lab::router::{self, Bird};
@@ -14,6 +15,7 @@ use corten_lab::trial::Trial;
 use corten_lab::wait::wait_until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub(crate) const TRIALS: &[Trial] = &[("frr_speaks_and_yields", frr_speaks_and_yields)];
 
@@ -27,6 +29,7 @@ struct Place {
     cluster: Kubernetes,
     node: Netns,
     bird: Bird,
+    directory: TempDir,
     _relay: Relay,
 }
 
@@ -64,6 +67,7 @@ impl Place {
             cluster,
             node,
             bird,
+            directory: state_directory("node1")?,
             _relay: relay,
         };
         place.service("web1", "198.51.100.0")?;
@@ -82,11 +86,19 @@ impl Place {
         client.patch_status(Kind::Service, "default", name, status)
     }
 
+    /// Where the speaker is asked; nobody else's lab sees it.
+    fn socket(&self) -> String {
+        let socket = self.directory.path().join("corten.sock");
+        socket.display().to_string()
+    }
+
     fn speaker(&self, mode: &str) -> Result<Process> {
+        let socket = self.socket();
         let flags = [
             "--node-name=node1",
             "--frrk8s-namespace=frr-k8s-system",
-            "--socket=/run/corten-frring.sock",
+            "--socket",
+            &socket,
             mode,
         ];
         setup::start(&self.cluster, &self.node, "speaker", &flags)
@@ -123,10 +135,9 @@ impl Place {
 
     /// What `corten` says of the peer.
     fn wait_peer(&self, speaker: &mut Process, wanted: &str) -> Result<()> {
-        let mut last = String::new();
+        let (socket, mut last) = (self.socket(), String::new());
         let found = wait(speaker, wanted, || {
-            let socket = ["--socket", "/run/corten-frring.sock"];
-            let args = [&["bgp", "peers"][..], &socket].concat();
+            let args = ["bgp", "peers", "--socket", &socket];
             let said = self.node.run(|| corten::command(&args))?;
             last = String::from_utf8_lossy(&said.stdout).into_owned();
             Ok(last.contains(wanted).then_some(()))

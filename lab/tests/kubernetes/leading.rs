@@ -106,7 +106,8 @@ fn one_of_several_controllers_gives_addresses() -> Result<()> {
     first.kill()?;
     client.apply(&service("late", "", ""))?;
     wait_addresses(client, &mut second, "late", &["192.0.2.1"])?;
-    ensure!(count(&second, LEADING) == 1, "not leading");
+    wait_said(&second, LEADING, 1)?;
+    ensure!(count(&second, LEADING) == 1, "leading twice");
 
     // One that is cut off stops before another begins.
     let mut first = controller(&cluster, &here, "first")?;

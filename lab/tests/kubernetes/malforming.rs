@@ -191,7 +191,7 @@ fn whatever_is_in_objects_stops_nobody() -> Result<()> {
     let assigned = site.wait_assigned(COUNT)?;
     let ips: Vec<IpAddr> = assigned.values().flatten().copied().collect();
     let owners = site.wait_owned(&ips)?;
-    site.client().apply_crds(&open_definitions()?)?;
+    open_definitions(site.client())?;
     let mut taken = 0;
     for seed in 1..=2 {
         taken += put(site.client(), seed, each)?;

@@ -198,8 +198,10 @@ fn certificates_are_taken_up(ns: &Netns, dir: &Path, controller: &mut Process) -
     ensure!(scrape(ns, None)?.certificate == second, "a bad pair");
     // The webhooks' is in the same files here.
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 9443));
-    let webhook = ns.run(|| https::get(to, "/", None, DEADLINE))?;
-    ensure!(webhook.certificate == second, "the webhooks' certificate");
+    wait(controller, "the webhooks' second certificate", || {
+        let webhook = ns.run(|| https::get(to, "/", None, DEADLINE))?;
+        Ok((webhook.certificate == second).then_some(()))
+    })?;
     let fourth = mount(dir, "..fourth")?;
     wait(controller, "the fourth certificate", || {
         let answer = scrape(ns, None)?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// When to give up.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A cluster with the definitions and the namespace of the metallb.io objects.
 pub(crate) fn cluster() -> Result<Kubernetes> {
