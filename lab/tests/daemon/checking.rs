@@ -31,9 +31,10 @@ fn times(healthy: bool) -> String {
 
 /// More than are tried at once, and how long each of them waits for an answer.
 const HANGING: usize = 40;
-const HANGING_TIMES: &str = "interval: 100ms, timeout: 4s";
-/// From one try of the good server to the next, at most: ten intervals on a busy machine.
-const GAP: Duration = Duration::from_secs(1);
+const HANGING_TIMES: &str = "interval: 100ms, timeout: 6s";
+/// From one try of the good server to the next, at most: what a busy machine may take, and less
+/// than one waits who has to wait for those that hang.
+const GAP: Duration = Duration::from_secs(5);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 type Answer = fn(&mut TcpStream) -> std::io::Result<()>;

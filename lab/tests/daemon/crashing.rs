@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use corten_lab::manifests::Stack;
-use corten_lab::site::{Site, WINDOW};
+use corten_lab::site::{DEADLINE, Site, WINDOW};
 use corten_lab::trial::Trial;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -144,7 +144,7 @@ fn no_allocation_is_lost() -> Result<()> {
     }
     let all: Vec<IpAddr> = after.values().flatten().copied().collect();
     for lan in 0..site.world.lans.len() {
-        let seen = site.world.client(lan)?.ask(&all, WINDOW)?;
+        let seen = site.world.client(lan)?.ask_all(&all, DEADLINE, WINDOW)?;
         for (service, addresses) in &after {
             for ip in addresses {
                 site.world

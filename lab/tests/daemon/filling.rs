@@ -247,6 +247,11 @@ fn a_restart_without_a_socket_announces() -> Result<()> {
     site.wait_owners(0, &[web1], |o| o.values().all(|m| m.len() == 1))
         .with_context(|| instance.story())?;
     let socket = instance.state().join("corten.sock");
+    wait_until("the cause", DEADLINE, || {
+        let log = instance.process().log();
+        Ok(log.iter().any(|l| l.contains(FULL)).then_some(()))
+    })
+    .with_context(|| instance.story())?;
     named_once_of(&mut instance, FULL, &socket)?;
     ensure!(instance.status().is_err());
     disk.make_room()?;
@@ -278,8 +283,9 @@ fn read_only_disks_hold_back_what_is_new() -> Result<()> {
     state.make_writable()?;
     let copy = instance.state().join(COPY);
     wait_until("the copy", DEADLINE, || {
-        let text = std::fs::read_to_string(&copy)?;
-        Ok(text.contains("web2").then_some(()))
+        // There may be none yet: the disk was read-only soon.
+        let text = std::fs::read_to_string(&copy);
+        Ok(text.is_ok_and(|t| t.contains("web2")).then_some(()))
     })
     .with_context(|| instance.story())?;
     ensure!(instance.stop()?.success());

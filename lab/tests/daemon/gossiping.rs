@@ -105,6 +105,11 @@ fn wait_alive(instance: &mut Corten, nodes: &[&str]) -> Result<()> {
     instance.wait_status(&what, |s| (s.alive() == nodes).then_some(()))
 }
 
+fn wait_member(instance: &mut Corten, node: &str, state: &str) -> Result<()> {
+    let what = format!("{node} {state} on {}", instance.node);
+    instance.wait_status(&what, |s| (s.member(node) == state).then_some(()))
+}
+
 fn node_of(site: &Site, owners: &Owners, ip: IpAddr) -> Option<String> {
     let macs: Vec<_> = owners.get(&ip)?.iter().collect();
     let [mac] = macs[..] else { return None };
@@ -144,8 +149,8 @@ fn a_crash_moves_addresses() -> Result<()> {
             addresses[i]
         );
     }
-    let state = site.instance("node1")?.status()?;
-    ensure!(state.member("node2") == "dead", "{state:?}");
+    // Nobody has to hear of it from the one who takes over.
+    wait_member(site.instance("node1")?, "node2", "dead")?;
     // It returns, and everybody agrees again.
     site.instance("node2")?.restart()?;
     for instance in &mut site.instances {
@@ -189,14 +194,15 @@ fn one_who_leaves_hands_over() -> Result<()> {
         begun.elapsed()
     );
     // The others answer by the time the process has ended.
-    let seen = site.world.client(0)?.ask(&addresses, WINDOW)?;
+    let seen = site
+        .world
+        .client(0)?
+        .ask_all(&addresses, DEADLINE, WINDOW)?;
     for ip in &addresses {
         let owner = node_of(&site, &seen, *ip).with_context(|| format!("{ip}: {seen:?}"))?;
         ensure!(owner != "node2", "{ip}");
     }
-    let state = site.instance("node1")?.status()?;
-    ensure!(state.member("node2") == "left", "{state:?}");
-    Ok(())
+    wait_member(site.instance("node1")?, "node2", "left")
 }
 
 /// Cuts a node's gossip off, and nothing else.
@@ -218,9 +224,7 @@ fn a_partition_divides_and_heals() -> Result<()> {
             Ok((alive.alive() == ["node1", "node2", "node3"]).then_some(()))
         })?;
     }
-    wait_one_owner(&site, &addresses, &[])?;
-    ensure!(owners(&site, &addresses)? == before);
-    Ok(())
+    wait_owned_by(&site, &addresses, &before)
 }
 
 /// Nobody's gossip reaches anybody, and the LAN works: one owner each, the one before.
@@ -306,7 +310,13 @@ fn who_was_stopped_asks_before_it_answers() -> Result<()> {
         socket.send(&late.question(*ip))?;
     }
     site.instance("node2")?.process().signal(Signal::SIGCONT)?;
-    wait_alive(site.instance("node2")?, &["node1", "node2", "node3"])?;
+    // It knows by then that it was stopped, and has thrown away what it was asked meanwhile.
+    let instance = site.instance("node2")?;
+    wait_until("the end of silence", HEALED, || {
+        Ok(instance.story().contains("answering again").then_some(()))
+    })
+    .with_context(|| instance.story())?;
+    wait_alive(instance, &["node1", "node2", "node3"])?;
     let owned: BTreeSet<_> = site.world.node(1)?.nics.iter().map(|n| n.mac).collect();
     let mut answers = 0;
     let mut buffer = RawSocket::buffer();
