@@ -36,13 +36,15 @@ demo: ## three nodes, two LANs, a dozen Services: watch them work
 	@$(CARGO) build --quiet --locked --workspace --bins
 	@target/debug/corten-demo
 
-bench: ## memory, start, latency; thousands of Services; allocation and election
-	@lab/setup.sh net musl cluster
+bench: ## memory, start, latency; thousands of Services; routers; allocation and election
+	@lab/setup.sh net routers musl cluster
 	$(CARGO) build --locked --profile lab --package corten-lab --bins
 	$(CARGO) build --locked --release --package corten $(MUSL)
 	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-bench
 	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-failover
 	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-scale
+	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-routing table
+	CORTEN_BIN=target/$(if $(MUSL),$(word 2,$(MUSL))/)release/corten target/lab/corten-routing loss
 	$(CARGO) bench --locked --package corten-lab
 
 soak: ## ten minutes of SIGKILLs at random moments
