@@ -5,6 +5,7 @@
 
 pub use corten_api::annotation::Ownership as Wish;
 
+use crate::membership::Membership;
 use crate::names::NodeName;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +64,8 @@ pub struct Ownership {
     pub claims: BTreeMap<IpAddr, Claim>,
     /// Members that are suspected: it may be this node that doesn't hear them.
     pub doubted: BTreeSet<NodeName>,
+    /// Nodes that said that they leave: they are no members, and have given up what they had.
+    pub left: BTreeSet<NodeName>,
 }
 
 impl Ownership {
@@ -80,6 +83,13 @@ impl Ownership {
         } else {
             default
         }
+    }
+
+    /// Whether gossip reaches a node, so that what it has can be agreed on; also of one that has
+    /// left: it has said that it has nothing.
+    pub(crate) fn reaches(&self, node: &NodeName, membership: &Membership) -> bool {
+        let present = membership.admits(node) && !self.doubted.contains(node);
+        present || self.left.contains(node)
     }
 
     /// Addresses whose claims differ.

@@ -202,8 +202,8 @@ impl Speaker {
                 let keys = all().collect();
                 self.board.know(&facts.nodes);
                 if let Some(membership) = &self.membership {
-                    let doubted = &self.ownership.doubted;
-                    self.board.miss(membership, doubted, &facts.nodes);
+                    let ownership = &self.ownership;
+                    self.board.miss(membership, ownership, &facts.nodes);
                     let own = &self.options.node;
                     let ordered = taken_out(facts, own, self.options.ignore_exclude_lb);
                     let aside = self.aside.drained.contains(own) || !membership.admits(own);
@@ -389,7 +389,8 @@ impl Speaker {
 
     fn take_ownership(&mut self, facts: &Facts, ownership: Ownership) -> Scope {
         let before = std::mem::replace(&mut self.ownership, ownership);
-        if (before.fleet, &before.doubted) != (self.ownership.fleet, &self.ownership.doubted) {
+        let who = |o: &Ownership| (o.fleet, o.doubted.clone(), o.left.clone());
+        if who(&before) != who(&self.ownership) {
             return Scope::All;
         }
         if before.fleet == Fleet::Stateless {

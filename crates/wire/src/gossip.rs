@@ -27,6 +27,7 @@ mod message;
 mod parameters;
 mod probe;
 mod push_pull;
+mod reminder;
 mod rotation;
 mod round;
 mod rumour;
@@ -177,6 +178,8 @@ pub struct Gossip {
     members: Members,
     suspicions: BTreeMap<String, Suspicion>,
     conflicts: BTreeMap<String, Instant>,
+    /// Members about which somebody was reminded, and when.
+    reminded: BTreeMap<String, Instant>,
     incarnation: u32,
     sequence: u32,
     awareness: Awareness,
@@ -244,6 +247,7 @@ impl Gossip {
             members: Members::default(),
             suspicions: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            reminded: BTreeMap::new(),
             incarnation: 1,
             // Answers to an earlier life's probes are nobody's.
             sequence,

@@ -30,6 +30,7 @@ mod pending;
 mod probe;
 mod recent;
 mod responder;
+mod rivalry;
 mod rng;
 mod say;
 mod silence;
@@ -54,6 +55,7 @@ use groups::Groups;
 use pending::Pending;
 use probe::Prober;
 use recent::Recent;
+use rivalry::Rivalry;
 use rng::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -134,6 +136,7 @@ pub struct L2 {
     node: String,
     nodes: BTreeMap<String, Vec<IpAddr>>,
     deference: defer::Deference,
+    rivalry: Rivalry,
     addresses: BTreeMap<IpAddr, Box<Address>>,
     /// Whether nothing may be said at all.
     silent: bool,
@@ -141,6 +144,8 @@ pub struct L2 {
     linked: u64,
     /// Counts changes of the set of addresses answered.
     answering: u64,
+    /// See [`Self::contested`].
+    contested: BTreeMap<String, u64>,
     pending: Pending,
     /// The end of probing, withholding and yielding.
     phases: Timers<IpAddr>,
@@ -165,16 +170,18 @@ impl L2 {
             node: String::new(),
             nodes: BTreeMap::new(),
             deference: defer::Deference::default(),
+            rivalry: Rivalry::new(options.pace),
             addresses: BTreeMap::new(),
             silent: false,
             linked: 0,
             answering: 0,
+            contested: BTreeMap::new(),
             pending: Pending::default(),
             phases: Timers::default(),
             refreshes: Timers::default(),
             prober: Prober::new(options.pace),
             groups: Groups::default(),
-            fellows: Fellows::default(),
+            fellows: Fellows::new(options.seed),
             conflicts: Conflicts::default(),
             drops: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -211,6 +218,7 @@ impl L2 {
         }
         self.apply(&mut budget, now);
         self.admit_probes(now);
+        self.ask_rivals(now);
         self.ask_fellows(now);
         self.pump(now);
     }
@@ -232,6 +240,7 @@ impl L2 {
                 self.phases.next(),
                 self.refreshes.next(),
                 self.prober.next(),
+                self.rivalry.next(),
                 self.fellows.next(),
                 self.conflicts.next(),
             ])
@@ -261,6 +270,13 @@ impl L2 {
     /// Rises whenever the set of addresses that are answered changes ([`State::is_answered`]).
     pub fn answering_generation(&self) -> u64 {
         self.answering
+    }
+
+    /// How often each fellow that gossip is said to reach was heard to answer for an address of
+    /// ours; counted once a second at most for each address. Whether gossip does reach it should
+    /// be looked at.
+    pub fn contested(&self) -> &BTreeMap<String, u64> {
+        &self.contested
     }
 
     /// Frames not answered, by cause.

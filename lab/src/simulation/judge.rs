@@ -6,14 +6,22 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// Two nodes that gossip reaches may answer for one address so long: until its old owner hears
-/// the new one, or is told of it; where much is lost the news takes some rounds.
-pub(super) const DOUBLE: Duration = Duration::from_millis(3_500);
+/// the new one, or a second after it was told of it.
+pub(super) const DOUBLE: Duration = Duration::from_millis(1_500);
 /// The API server tells the last node so much later than the first.
 pub(super) const API: Duration = Duration::from_secs(2);
-/// The same of nodes that gossip doesn't reach while they are on one LAN: until one hears the other.
-pub(super) const DOUBLE_CUT: Duration = Duration::from_millis(3_500);
+/// The same of nodes that gossip doesn't reach while they are on one LAN: until one hears the
+/// other, at its second announcement if the first is lost, and has found within a probe, a second,
+/// that gossip doesn't reach it.
+pub(super) const DOUBLE_CUT: Duration = Duration::from_millis(2_500);
+/// The same once a cut of both has ended.
+pub(super) const DOUBLE_HEALING: Duration = Duration::from_millis(5_000);
 /// Nobody may answer so long, whatever happened.
 pub(super) const NONE: Duration = Duration::from_secs(16);
+/// The same where a node went or came back of its own will, or was drained.
+pub(super) const HAND_OVER: Duration = Duration::from_millis(1_000);
+/// One who starts knows for certain who else is there so much later.
+pub(super) const SETTLED: Duration = Duration::from_secs(12);
 /// A cut has healed so long after its end.
 pub(super) const HEAL: Duration = Duration::from_secs(25);
 /// Everything is as it was so long after the last trouble.
@@ -81,6 +89,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) cut: Cut,
     /// When the last trouble began or ended.
     pub(super) trouble: Duration,
+    /// When the last one did that wasn't announced.
+    pub(super) accident: Duration,
     /// Since when somebody could answer.
     pub(super) able: Option<Duration>,
 }
@@ -129,12 +139,12 @@ impl Judge {
                 let lasts = time.saturating_sub(since);
                 let measured = &mut self.measured;
                 let (longest, limit) = match now.cut {
-                    Cut::No => (&mut measured.double, Some(DOUBLE)),
-                    Cut::Gossip => (&mut measured.double_cut, Some(DOUBLE_CUT)),
-                    Cut::Both => (&mut measured.double_healing, None),
+                    Cut::No => (&mut measured.double, DOUBLE),
+                    Cut::Gossip => (&mut measured.double_cut, DOUBLE_CUT),
+                    Cut::Both => (&mut measured.double_healing, DOUBLE_HEALING),
                 };
                 *longest = lasts.max(*longest);
-                if limit.is_some_and(|limit| lasts > limit + now.api) {
+                if lasts > limit + now.api {
                     return Err(Violation {
                         at: time,
                         what: format!("{ip} has been answered by {owners:?} for {lasts:?}"),
@@ -150,8 +160,14 @@ impl Judge {
             let since = *self.none_since.entry(*ip).or_insert(time);
             let lasts = time.saturating_sub(since.max(able));
             self.measured.none = lasts.max(self.measured.none);
-            let calm = since > now.trouble + CALM;
-            if lasts > if calm { NONE_CALM } else { NONE } {
+            let limit = if since > now.trouble + CALM {
+                NONE_CALM
+            } else if since > now.accident + CALM && since > able + SETTLED {
+                HAND_OVER + now.api
+            } else {
+                NONE
+            };
+            if lasts > limit {
                 return Err(Violation {
                     at: time,
                     what: format!("nobody has answered for {ip} for {lasts:?}"),

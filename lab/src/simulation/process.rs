@@ -179,6 +179,9 @@ impl Process {
         if self.l2.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.l2.handle_timeout(now.instant);
         }
+        let contested = self.l2.contested();
+        self.standing
+            .contested(contested, &mut self.gossip, now.instant);
         let generation = Some(self.l2.answering_generation());
         if self.answered != generation && self.l2.has_settled() {
             self.answered = generation;

@@ -100,6 +100,7 @@ pub(super) struct World {
     facts: Vec<Rc<Facts>>,
     pub(super) judge: Judge,
     trouble: Duration,
+    accident: Duration,
     /// When cuts ended.
     healed: Vec<(Medium, Duration)>,
     before: BTreeMap<IpAddr, BTreeSet<usize>>,
@@ -154,6 +155,7 @@ impl World {
             facts: vec![Rc::new(site::facts(plan, &BTreeSet::new()))],
             judge: Judge::new(plan.nodes, addresses),
             trouble: Duration::ZERO,
+            accident: Duration::ZERO,
             healed: Vec::new(),
             before: BTreeMap::new(),
             rng,
@@ -220,6 +222,7 @@ impl World {
             together: &together,
             cut,
             trouble: self.trouble,
+            accident: self.accident,
             able,
         })
     }
@@ -561,6 +564,9 @@ impl World {
             self.before = self.judge.owners.clone();
         }
         self.trouble = self.time;
+        if !matches!(fault.what, What::Leave(_) | What::Exclude(_)) {
+            self.accident = self.time;
+        }
         match fault.what {
             What::Crash(i) if begins => self.end(i),
             What::PowerOff(i) if begins => {

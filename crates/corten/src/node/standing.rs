@@ -20,6 +20,7 @@ pub type Claims = BTreeMap<IpAddr, (u64, BTreeSet<String>)>;
 struct Known {
     names: Arc<BTreeSet<String>>,
     doubted: Arc<BTreeSet<String>>,
+    left: Arc<BTreeSet<String>>,
     claims: Arc<Claims>,
     fleet: Fleet,
 }
@@ -53,6 +54,8 @@ pub struct View {
     pub names: Arc<BTreeSet<String>>,
     /// Those of them that are suspected.
     pub doubted: Arc<BTreeSet<String>>,
+    /// Those that said not long ago that they leave.
+    pub left: Arc<BTreeSet<String>>,
     /// Who claims which address, and in which epoch.
     pub claims: Arc<Claims>,
     /// Whether claims may count.
@@ -72,6 +75,8 @@ pub struct Standing {
     /// When leaving ends at the latest, once it began.
     leaving: Option<Instant>,
     left: bool,
+    /// What the layer-2 machine said of who contests addresses.
+    contested: BTreeMap<String, u64>,
     /// What the machine said when its generation was this.
     said: Option<(u64, Known)>,
 }
@@ -87,6 +92,7 @@ impl Standing {
             settled: 0,
             leaving: None,
             left: false,
+            contested: BTreeMap::new(),
             said: None,
         }
     }
@@ -107,6 +113,23 @@ impl Standing {
     /// This node answers for these addresses, and claims those that it does for a moment.
     pub fn answers(&mut self, answered: &BTreeSet<IpAddr>, now: Instant) {
         self.tenure.answers(answered, now);
+    }
+
+    /// Who was heard to answer for addresses of this node's although gossip is said to reach it, and
+    /// how often: whoever was again is probed now.
+    pub fn contested(
+        &mut self,
+        contested: &BTreeMap<String, u64>,
+        machine: &mut Gossip,
+        now: Instant,
+    ) {
+        let again = |e: &(&String, &u64)| self.contested.get(e.0) != Some(e.1);
+        for (node, _) in contested.iter().filter(again) {
+            machine.check(node, now);
+        }
+        if self.contested != *contested {
+            self.contested.clone_from(contested);
+        }
     }
 
     /// Discovery looked.
@@ -177,6 +200,7 @@ impl Standing {
         let Known {
             names,
             doubted,
+            left,
             claims,
             fleet,
         } = self.known(machine);
@@ -188,6 +212,7 @@ impl Standing {
         let view = View {
             names,
             doubted,
+            left,
             claims,
             fleet,
             term: self.settled,
@@ -210,17 +235,18 @@ impl Standing {
         }
         let present = machine.members().filter(|m| m.state.is_present());
         let names = present.map(|m| m.alive.node.clone()).collect();
-        let doubted = machine
-            .members()
-            .filter(|m| m.state == MemberState::Suspect);
-        let doubted = doubted.map(|m| m.alive.node.clone()).collect();
+        let of = |state| {
+            let members = machine.members().filter(move |m| m.state == state);
+            Arc::new(members.map(|m| m.alive.node.clone()).collect())
+        };
         let claims = machine.claims().map(|(ip, epoch, nodes)| {
             let nodes = nodes.into_iter().map(ToOwned::to_owned).collect();
             (ip, (epoch, nodes))
         });
         let known = Known {
             names: Arc::new(names),
-            doubted: Arc::new(doubted),
+            doubted: of(MemberState::Suspect),
+            left: of(MemberState::Left),
             claims: Arc::new(claims.collect()),
             fleet: machine.fleet(),
         };

@@ -105,6 +105,7 @@ pub fn ownership(view: &View) -> ownership::Ownership {
         },
         claims: view.claims.iter().map(claim).collect(),
         doubted: view.doubted.iter().cloned().map(NodeName).collect(),
+        left: view.left.iter().cloned().map(NodeName).collect(),
     }
 }
 

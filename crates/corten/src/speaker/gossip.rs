@@ -13,7 +13,6 @@ use corten_node::joining::Found;
 use corten_node::standing::{Seen, Standing};
 use corten_wire::gossip as wire;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -84,8 +83,8 @@ pub(crate) async fn drive(
                 driver.rotate(keys);
             }
             Ok(()) = ports.answered.changed() => {
-                let answered = Arc::clone(&ports.answered.borrow_and_update());
-                driver.standing.answers(&answered, Instant::now());
+                let answered = ports.answered.borrow_and_update().clone();
+                driver.answered(&answered);
             }
             Some(reply) = ports.queries.recv() => {
                 // Whoever asked may have gone; that's theirs.
@@ -160,6 +159,13 @@ impl Driver {
             tracing::info!(grace = ?self.grace, "the gossip secret changed: learning the new one");
             self.machine.rotate(keys, self.grace, Instant::now());
         }
+    }
+
+    fn answered(&mut self, said: &Answered) {
+        let now = Instant::now();
+        self.standing.answers(&said.addresses, now);
+        let machine = &mut self.machine;
+        self.standing.contested(&said.contested, machine, now);
     }
 
     fn leave(&mut self) {

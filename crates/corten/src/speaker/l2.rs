@@ -36,8 +36,14 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
 }
 
-/// Addresses that are answered.
-pub(crate) type Answered = Arc<BTreeSet<IpAddr>>;
+/// What membership needs to know: latest wins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    /// Addresses that are answered.
+    pub(crate) addresses: Arc<BTreeSet<IpAddr>>,
+    /// How often which other member was heard to answer for one of them.
+    pub(crate) contested: Arc<BTreeMap<String, u64>>,
+}
 
 /// How the driver is reached.
 pub(crate) struct Ports {
@@ -142,8 +148,8 @@ struct Driver {
     /// Whether `observed` says something new of the links.
     relinked: bool,
     known: Known,
-    /// The generation of what was said to be answered.
-    told: Option<u64>,
+    /// The generation of what was said to be answered, and how often that was contested.
+    told: Option<(u64, u64)>,
 }
 
 /// What of the machine's was passed on last, by its generations; unset when it has to be again.
@@ -269,10 +275,17 @@ impl Driver {
 
     /// Says what is answered, once a table has been taken over as a whole.
     fn tell_answered(&mut self, answered: &watch::Sender<Answered>) {
-        let generation = Some(self.machine.answering_generation());
-        if self.told != generation && self.machine.has_settled() {
-            self.told = generation;
-            answered.send_replace(Arc::new(self.machine.answered().collect()));
+        let contested = self.machine.contested();
+        let generation = (
+            self.machine.answering_generation(),
+            contested.values().sum(),
+        );
+        if self.told != Some(generation) && self.machine.has_settled() {
+            self.told = Some(generation);
+            answered.send_replace(Answered {
+                addresses: Arc::new(self.machine.answered().collect()),
+                contested: Arc::new(contested.clone()),
+            });
         }
     }
 

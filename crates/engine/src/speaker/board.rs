@@ -7,6 +7,7 @@ use crate::facts::Node;
 use crate::flat::{self, FlatSet};
 use crate::membership::Membership;
 use crate::names::{NodeName, ServiceKey};
+use crate::ownership::Ownership;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -70,16 +71,17 @@ impl Board {
     pub(super) fn miss(
         &mut self,
         membership: &Membership,
-        doubted: &BTreeSet<NodeName>,
+        ownership: &Ownership,
         nodes: &BTreeMap<NodeName, Node>,
     ) {
         let (unreached, alone) = match membership {
             Membership::Disabled => (BTreeSet::new(), false),
             Membership::Members(present) => {
-                let reached = |n: &NodeName| present.contains(n) && !doubted.contains(n);
+                let reached = |n: &&NodeName| ownership.reaches(n, membership);
                 let unreached = nodes.keys().filter(|n| !reached(n)).cloned();
                 let unreached: BTreeSet<_> = unreached.collect();
-                let alone = present.difference(doubted).count() <= 1 && !unreached.is_empty();
+                let alone =
+                    present.difference(&ownership.doubted).count() <= 1 && !unreached.is_empty();
                 (unreached, alone)
             }
         };

@@ -231,7 +231,10 @@ impl Gossip {
                 let heard = match watches.find(|w| w.address == from) {
                     Some(watch) => watch.hear(&beat, own, now),
                     // Its ring isn't ours yet, or no more.
-                    None => Ok(()),
+                    None => {
+                        self.heard_from(from, now);
+                        Ok(())
+                    }
                 };
                 if let Err(drop) = heard {
                     self.drop(drop);

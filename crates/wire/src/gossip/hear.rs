@@ -10,7 +10,7 @@ use std::time::Instant;
 impl Gossip {
     pub(super) fn hear(&mut self, from: SocketAddr, message: Message, now: Instant) {
         match message {
-            Message::Ping(ping) => self.hear_ping(from, &ping),
+            Message::Ping(ping) => self.hear_ping(from, &ping, now),
             Message::IndirectPing(ping) => self.hear_indirect(from, ping, now),
             Message::Ack(ack) => self.hear_ack(&ack, now),
             Message::Nack(sequence) => self.hear_nack(sequence),
@@ -30,7 +30,7 @@ impl Gossip {
         }
     }
 
-    fn hear_ping(&mut self, from: SocketAddr, ping: &Ping) {
+    fn hear_ping(&mut self, from: SocketAddr, ping: &Ping, now: Instant) {
         if !ping.node.is_empty() && ping.node != self.options.name {
             return self.drop(Drop::NotForUs);
         }
@@ -43,5 +43,6 @@ impl Gossip {
             payload: Vec::new(),
         });
         self.send_with_rumours(to, &ack, checksum);
+        self.heard_from(to, now);
     }
 }

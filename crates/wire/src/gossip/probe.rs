@@ -16,11 +16,15 @@ const RELAYS_MAX: usize = 1024;
 pub(super) struct Probing {
     own: BTreeMap<u32, Probe>,
     relays: BTreeMap<u32, Relay>,
+    /// Members looked at out of turn, and when.
+    checks: BTreeMap<String, Instant>,
 }
 
 #[derive(Clone, Debug)]
 struct Probe {
     member: Member,
+    /// Whether it was the member's turn.
+    in_turn: bool,
     /// When others are to be asked; `None` once they were.
     ask_others: Option<Instant>,
     deadline: Instant,
@@ -64,7 +68,7 @@ impl Gossip {
     /// Probes the next member, unless the last probe is still under way (a node that doubts
     /// itself takes longer).
     pub(super) fn probe_next(&mut self, now: Instant) {
-        if !self.probing.own.is_empty() {
+        if self.probing.own.values().any(|p| p.in_turn) {
             return;
         }
         let own = &self.options.name;
@@ -75,11 +79,27 @@ impl Gossip {
             &mut self.rng,
         );
         if let Some(member) = member {
-            self.probe(member, now);
+            self.probe(member, true, now);
         }
     }
 
-    fn probe(&mut self, member: Member, now: Instant) {
+    /// Something looks as if this member couldn't be reached: it is probed now, though it isn't
+    /// its turn, once in a probe interval at most.
+    pub fn check(&mut self, node: &str, now: Instant) {
+        let interval = self.options.parameters.probe_interval;
+        let checks = &mut self.probing.checks;
+        checks.retain(|_, at| now.duration_since(*at) < interval);
+        let Some(member) = self.members.get(node) else {
+            return;
+        };
+        let wanted = member.state == MemberState::Alive && *node != self.options.name;
+        if wanted && !interval.is_zero() && !checks.contains_key(node) {
+            checks.insert(node.to_owned(), now);
+            self.probe(member.clone(), false, now);
+        }
+    }
+
+    fn probe(&mut self, member: Member, in_turn: bool, now: Instant) {
         self.counters.probes += 1;
         let parameters = self.options.parameters;
         let sequence = self.next_sequence();
@@ -102,8 +122,15 @@ impl Gossip {
         }
         let probe = Probe {
             member,
+            in_turn,
             ask_others: Some(now + parameters.probe_timeout),
-            deadline: now + self.awareness.scale(parameters.probe_interval),
+            deadline: now
+                + if in_turn {
+                    self.awareness.scale(parameters.probe_interval)
+                } else {
+                    // What a node that doubts itself has heard speaks against the other.
+                    parameters.probe_interval
+                },
             nacks_wanted: 0,
             nacks: 0,
         };

@@ -63,6 +63,7 @@ impl Gossip {
         let parameters = self.options.parameters;
         if due(&mut self.rounds.probe, parameters.probe_interval, now) {
             self.probe_next(now);
+            self.knock(now);
         }
         if due(&mut self.rounds.gossip, parameters.gossip_interval, now) {
             self.gossip_round(now);

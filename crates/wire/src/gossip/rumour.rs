@@ -143,21 +143,9 @@ impl Gossip {
         };
         let life = |meta: &[u8]| Features::of(meta).life;
         let same = life(&member.alive.meta) == life(&alive.meta);
-        if same || member.state.is_present() {
-            return;
+        if !same {
+            self.tell_the_dead(&alive.node.clone());
         }
-        let (to, checksum) = (member.address(), member.takes_checksums());
-        let accusation = Message::Dead(Accusation {
-            incarnation: member.alive.incarnation,
-            node: alive.node.clone(),
-            from: match member.state {
-                MemberState::Left => alive.node.clone(),
-                MemberState::Alive | MemberState::Suspect | MemberState::Dead => {
-                    self.options.name.clone()
-                }
-            },
-        });
-        self.send_alone(to, accusation.encode(), checksum);
     }
 
     fn meet(&mut self, alive: Alive, now: Instant) {
@@ -231,6 +219,7 @@ impl Gossip {
             return self.drop(Drop::Unknown);
         };
         if suspect.incarnation < member.alive.incarnation {
+            self.vouch(&suspect, now);
             return self.drop(Drop::Stale);
         }
         if let Some(suspicion) = self.suspicions.get_mut(&suspect.node) {
@@ -246,6 +235,7 @@ impl Gossip {
         if suspect.node == self.options.name {
             if self.presence == Presence::Here {
                 self.refute(suspect.incarnation);
+                self.answer_accuser(&suspect);
                 self.hurry(now);
             }
             return;
@@ -299,11 +289,13 @@ impl Gossip {
             return self.drop(Drop::Unknown);
         };
         if dead.incarnation < member.alive.incarnation {
+            self.vouch(&dead, now);
             return self.drop(Drop::Stale);
         }
         if dead.node == self.options.name {
             if self.presence == Presence::Here {
                 self.refute(dead.incarnation);
+                self.answer_accuser(&dead);
                 self.hurry(now);
             }
             return;

@@ -4,6 +4,7 @@
 mod anything;
 mod keys;
 mod membership;
+mod reminders;
 mod trouble;
 
 use super::*;

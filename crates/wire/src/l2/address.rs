@@ -76,6 +76,8 @@ pub(super) struct Doubts {
     pub(super) defended: Option<Instant>,
     /// When an unreached fellow was answered back last.
     pub(super) answered_back: Option<Instant>,
+    /// When a fellow that is said to be reached was counted last.
+    pub(super) contested: Option<Instant>,
     pub(super) fellow_told: Option<Instant>,
     /// When a fellow claimed it last, by link: a successor may be heard before the table says
     /// that there is one.
@@ -89,6 +91,7 @@ impl Default for Doubts {
             probed_by: None,
             defended: None,
             answered_back: None,
+            contested: None,
             fellow_told: None,
             claimed: BTreeMap::new(),
         }

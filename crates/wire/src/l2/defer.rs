@@ -26,7 +26,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deference {
     unreached: BTreeSet<String>,
-    rivals: BTreeMap<IpAddr, BTreeSet<String>>,
     alone: bool,
     /// Addresses asked for, and the fellow each is left to once one answered.
     pub(super) going_on: BTreeMap<IpAddr, Option<String>>,
@@ -39,14 +38,13 @@ impl L2 {
         unreached: &BTreeSet<String>,
         rivals: &BTreeMap<IpAddr, BTreeSet<String>>,
         alone: bool,
+        now: Instant,
     ) {
+        self.rivalry.set(rivals, now);
         let deference = &mut self.deference;
         deference.alone = alone;
         if deference.unreached != *unreached {
             deference.unreached.clone_from(unreached);
-        }
-        if deference.rivals != *rivals {
-            deference.rivals.clone_from(rivals);
         }
     }
 
@@ -55,12 +53,9 @@ impl L2 {
         if self.deference.alone || self.deference.going_on.is_empty() {
             return;
         }
-        let rivals = &self.deference.rivals;
+        let rivalry = &self.rivalry;
         let going_on = self.deference.going_on.keys();
-        let over: Vec<IpAddr> = going_on
-            .filter(|ip| !rivals.contains_key(ip))
-            .copied()
-            .collect();
+        let over: Vec<IpAddr> = going_on.filter(|ip| !rivalry.has(**ip)).copied().collect();
         for ip in over {
             self.catch_up(ip, now);
             if self.deference.going_on.contains_key(&ip) {
@@ -122,17 +117,12 @@ impl L2 {
         going_on.map(|(ip, to)| (*ip, to.as_deref()))
     }
 
-    fn is_rival(&self, ip: IpAddr, node: &str) -> bool {
-        let rivals = self.deference.rivals.get(&ip);
-        rivals.is_some_and(|rivals| rivals.contains(node))
-    }
-
     /// A fellow answers for an address of this node's, or says that it has it.
     pub(super) fn fellow_claims(&mut self, link: u32, ip: IpAddr, node: &str, now: Instant) {
         if !self.deference.unreached.contains(node) {
-            return;
+            return self.contest(ip, node, now);
         }
-        let rival = self.is_rival(ip, node);
+        let rival = self.rivalry.is_rival(ip, node);
         let Some(address) = self.addresses.get_mut(&ip) else {
             return;
         };
@@ -153,6 +143,22 @@ impl L2 {
         }
     }
 
+    /// A fellow that gossip is said to reach answers for an address of this node's: a hand-over
+    /// crossed, or gossip doesn't reach it any more and nobody has noticed yet.
+    fn contest(&mut self, ip: IpAddr, node: &str, now: Instant) {
+        let Some(address) = self.addresses.get_mut(&ip) else {
+            return;
+        };
+        if address.phase != Phase::Active {
+            return;
+        }
+        let doubts = address.doubts_mut();
+        if doubts.contested.is_none_or(|at| now >= at + AGAIN) {
+            doubts.contested = Some(now);
+            *self.contested.entry(node.to_owned()).or_default() += 1;
+        }
+    }
+
     /// A fellow asks for an address that this node asks for, too: the one that comes first goes on.
     pub(super) fn fellow_asks(&mut self, link: u32, ip: IpAddr, mac: Mac, now: Instant) {
         let asking = |a: &super::Address| matches!(a.phase, Phase::Asking { .. });
@@ -160,7 +166,7 @@ impl L2 {
             return;
         }
         if let Whose::Fellow(node) = self.fellows.whose(link, mac, now)
-            && self.is_rival(ip, &node)
+            && self.rivalry.is_rival(ip, &node)
         {
             self.defer(ip, &node, now);
         }

@@ -27,8 +27,10 @@ impl L2 {
         if news {
             self.node.clone_from(&table.node);
             self.nodes.clone_from(&table.fellows);
+            let nodes = &self.nodes;
+            self.contested.retain(|node, _| nodes.contains_key(node));
         }
-        self.set_unreached(&table.unreached, &table.rivals, table.alone);
+        self.set_unreached(&table.unreached, &table.rivals, table.alone, now);
         self.pending.replace(table);
         self.pending.restart(now);
         if news {

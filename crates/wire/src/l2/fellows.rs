@@ -1,10 +1,15 @@
 //! The MACs of the other nodes, learnt by asking each link for the node addresses that are in
 //! one of its prefixes, and from what the nodes say of themselves. An answer from one of these
 //! MACs is no stranger's; as long as one is missing, nobody is called a stranger.
+//!
+//! Whoever asks says who he is, and everybody on the link hears it: so a fellow heard is not asked
+//! for. Of many that keep silent each is asked for the more seldom, so that a node asks one question a
+//! second at most in the mean, however many fellows it has, once each was asked for.
 
 use super::link::Link;
 use super::mac::Mac;
 use super::pace::Pace;
+use super::rng::Rng;
 use super::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,8 +20,11 @@ use std::time::{Duration, Instant};
 const ATTEMPTS: u32 = 3;
 /// Time between them.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// Time until an address is asked for again, answered or not.
+/// Time until an address is asked for again, answered or not, unless it was heard; give or take
+/// a tenth, so that not all ask for the same one at once.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The least for each fellow.
+const AGAIN_EACH: Duration = Duration::from_secs(1);
 /// A silent address is asked for again at once when a doubt comes up this long after.
 const SILENCE_HOLDS: Duration = Duration::from_secs(10);
 /// Questions a second, all links together.
@@ -56,23 +64,31 @@ pub(super) struct Fellows {
     macs: BTreeSet<(u32, Mac, IpAddr)>,
     timers: Timers<(u32, IpAddr)>,
     pace: Pace,
+    rng: Rng,
     /// Whether there are other nodes at all.
     any: bool,
 }
 
-impl Default for Fellows {
-    fn default() -> Self {
+impl Fellows {
+    /// None yet; `seed` is where randomness starts.
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             known: BTreeMap::new(),
             macs: BTreeSet::new(),
             timers: Timers::default(),
             pace: Pace::new(RATE),
+            rng: Rng::new(seed),
             any: false,
         }
     }
-}
 
-impl Fellows {
+    /// Time until an address is asked for again.
+    fn again(&mut self) -> Duration {
+        let fellows = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        self.rng
+            .jitter(AGAIN.max(AGAIN_EACH.saturating_mul(fellows)))
+    }
+
     /// Takes over the nodes' addresses as far as they are on one of the links.
     pub(super) fn set<'a>(
         &mut self,
@@ -127,6 +143,11 @@ impl Fellows {
 
     /// `mac` said that it has `ip`. Whether that is news.
     pub(super) fn heard(&mut self, link: u32, ip: IpAddr, mac: Mac, now: Instant) -> bool {
+        if !self.known.contains_key(&(link, ip)) {
+            return false;
+        }
+        let again = now + self.again();
+        self.timers.set((link, ip), again);
         let Some(fellow) = self.known.get_mut(&(link, ip)) else {
             return false;
         };
@@ -138,7 +159,6 @@ impl Fellows {
             self.macs.remove(&(link, before, ip));
         }
         self.macs.insert((link, mac, ip));
-        self.timers.set((link, ip), now + AGAIN);
         true
     }
 
@@ -188,6 +208,7 @@ impl Fellows {
             return None;
         }
         let key = self.timers.pop_due(now)?;
+        let again = now + self.again();
         let fellow = self.known.get_mut(&key)?;
         let asked = match fellow.answer {
             Answer::Awaited { asked } => asked,
@@ -202,7 +223,7 @@ impl Fellows {
             Some(_) => Answer::Known,
             None => Answer::Silent { since: now },
         };
-        self.timers.set(key, now + AGAIN);
+        self.timers.set(key, again);
         Some(Question::GaveUp)
     }
 

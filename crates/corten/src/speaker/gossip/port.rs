@@ -82,6 +82,7 @@ async fn wait(again: Instant, fault: &str, ports: &mut Ports) -> bool {
 fn nobody() -> View {
     View {
         names: Arc::default(),
+        left: Arc::default(),
         doubted: Arc::default(),
         claims: Arc::default(),
         fleet: Fleet::Stateless,

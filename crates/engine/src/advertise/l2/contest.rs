@@ -147,8 +147,7 @@ impl<'a> Contest<'a> {
             ownership,
             ..
         } = rules.situation;
-        let reached =
-            |n: &&Node| membership.admits(&n.name) && !ownership.doubted.contains(&n.name);
+        let reached = |n: &Node| ownership.reaches(&n.name, membership);
         let unreached = nodes.filter(|n| n.name != *node && !reached(n));
         let mut unreached = unreached.peekable();
         if unreached.peek().is_none() {

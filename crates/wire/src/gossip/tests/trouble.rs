@@ -141,3 +141,35 @@ fn the_same_seeds_say_the_same() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn one_looked_at_is_suspected_within_a_probe() {
+    let mut world = World::of(40, options);
+    world.run(secs(1));
+    world.cut_between([0].into_iter(), &(1..40).collect::<Vec<_>>());
+    let looks = |world: &mut World| {
+        let now = world.now;
+        // Once in an interval; nobody can be made to flood others.
+        for _ in 0..100 {
+            world.gossip(0).check(&name(7), now);
+        }
+        world.drain(address(0));
+    };
+    let probes = world.gossip(0).counters().probes;
+    looks(&mut world);
+    assert_eq!(world.gossip(0).counters().probes, probes + 1);
+    world.run(Duration::from_millis(1001));
+    assert_eq!(world.state(0, 7), Some(MemberState::Suspect));
+    // Turns aren't missed for it.
+    assert!(world.gossip(0).counters().probes > probes + 1);
+    // One that answers isn't suspected, and one unknown isn't probed.
+    let mut world = World::of(3, options);
+    world.forget_events();
+    let now = world.now;
+    world.gossip(0).check(&name(1), now);
+    world.gossip(0).check("nobody", now);
+    world.gossip(0).check(&name(0), now);
+    world.drain(address(0));
+    world.run(secs(3));
+    assert_eq!(world.heard(0), []);
+}

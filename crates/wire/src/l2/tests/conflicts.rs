@@ -40,13 +40,18 @@ fn fellows_on_the_link_are_asked_for_and_asked_again() {
     world.table(fellowship([]));
     let ask = |at| (at, 1, Said::Asks(ip(NODE_B), Mac::BROADCAST));
     assert_eq!(world.run(Duration::from_secs(10)), [0, 1000, 2000].map(ask));
-    // Silent: again a minute after the last wait.
-    assert_eq!(
-        world.run(Duration::from_secs(54)),
-        [ask(63_000), ask(64_000)]
-    );
+    // Silent: again about a minute after the last wait, three times.
+    let first = |sent: &[(u128, u32, Said)]| sent.first().map_or(0, |(at, ..)| *at);
+    let again = world.run(Duration::from_millis(60_500));
+    let at = first(&again);
+    assert!((57_000..=69_000).contains(&at), "{again:?}");
+    assert_eq!(again, [at, at + 1000, at + 2000].map(ask)[..again.len()]);
+    // Heard: about a minute after that.
     world.hear(1, &claim(FELLOW, ip(NODE_B)));
-    assert_eq!(world.run(Duration::from_secs(60)), [ask(124_000)]);
+    let heard = (world.now - world.zero).as_millis();
+    let again = world.run(Duration::from_secs(67));
+    let wait = first(&again) - heard;
+    assert!((54_000..=66_000).contains(&wait), "{again:?}");
 }
 
 #[test]
@@ -372,5 +377,55 @@ fn losing_the_address_or_the_link_ends_the_conflict() {
             [Notice::ConflictCleared(conflict(VIP, false))]
         );
         assert!(world.l2.conflicts().is_empty());
+    }
+}
+
+/// Questions for fellows among what was sent.
+fn asked(sent: &[(u128, u32, Said)]) -> usize {
+    let asks = |s: &&(u128, u32, Said)| matches!(s.2, Said::Asks(..));
+    sent.iter().filter(asks).count()
+}
+
+#[test]
+fn asking_for_fellows_costs_the_same_however_many_there_are() {
+    for fellows in [10_u32, 500] {
+        let of = |i: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a0a_0000 + i));
+        let mac = |i: u32| {
+            let [.., a, b] = i.to_be_bytes();
+            Mac([2, 0, 0, 9, a, b])
+        };
+        let mut link = link(1);
+        link.addresses = vec![(of(0), 16)];
+        let mut world = World::new(&[link]);
+        world.table(Table {
+            fellows: (1..=fellows)
+                .map(|i| (format!("node-{i}"), vec![of(i)]))
+                .collect(),
+            ..table([])
+        });
+        // Each is asked for once, and answers.
+        let first = world.run(Duration::from_millis(6000));
+        assert!(asked(&first) >= fellows as usize);
+        (1..=fellows).for_each(|i| drop(world.hear(1, &claim(mac(i), of(i)))));
+        // If they only answer, a question a second.
+        let mut questions = 0;
+        for _ in 0..1000 {
+            for (.., said) in world.run(Duration::from_secs(1)) {
+                if let Said::Asks(IpAddr::V4(ip), _) = said {
+                    questions += 1;
+                    let i = ip.to_bits() - 0x0a0a_0000;
+                    world.hear(1, &claim(mac(i), of(i)));
+                }
+            }
+        }
+        assert!((100..=1100).contains(&questions), "{fellows} {questions}");
+        // If none answers, four.
+        let silent = asked(&world.run(Duration::from_secs(1000)));
+        assert!(silent <= 4400, "{fellows} {silent}");
+        // If they speak by themselves, none.
+        for _ in 0..20 {
+            (1..=fellows).for_each(|i| drop(world.hear(1, &claim(mac(i), of(i)))));
+            assert_eq!(asked(&world.run(Duration::from_secs(50))), 0, "{fellows}");
+        }
     }
 }

@@ -151,3 +151,55 @@ fn one_alone_asks_again_after_silence() {
     world.hear(1, &claim(FELLOW, ip(VIP)));
     assert_eq!(world.state(ip(VIP)), Some(State::Deferring));
 }
+
+#[test]
+fn one_that_comes_before_and_doesnt_object_is_asked() {
+    let mut world = World::settled(together());
+    world.hear(1, &claim(FELLOW, ip(NODE_B)));
+    world.table(apart(false, true));
+    assert_eq!(asks(&world.run(Duration::from_millis(49))), 0);
+    assert_eq!(asks(&world.run(Duration::from_millis(2))), 1);
+    world.hear(1, &claim(FELLOW, ip(VIP)));
+    assert_eq!(world.state(ip(VIP)), Some(State::Deferring));
+}
+
+#[test]
+fn questions_after_one_that_is_silent_become_rare() {
+    let mut world = World::settled(together());
+    world.hear(1, &claim(FELLOW, ip(NODE_B)));
+    world.table(apart(false, true));
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        asked.push(asks(&world.run(Duration::from_secs(60))));
+        // The same table doesn't make them begin anew.
+        world.table(apart(false, true));
+    }
+    assert_eq!(asked, [10, 2, 2, 1]);
+    world.table(apart(false, false));
+    assert_eq!(asks(&world.run(Duration::from_secs(60))), 0);
+}
+
+#[test]
+fn one_that_is_said_to_be_reached_and_answers_is_counted() {
+    let mut world = World::settled(together());
+    world.hear(1, &claim(FELLOW, ip(NODE_B)));
+    assert!(world.l2.contested().is_empty());
+    for _ in 0..25 {
+        world.hear(1, &claim(FELLOW, ip(VIP)));
+        world.hear(1, &claim(STRANGER, ip(VIP)));
+        world.run(Duration::from_millis(100));
+    }
+    // Once a second.
+    assert_eq!(*world.l2.contested(), [("b".to_owned(), 3)].into());
+    assert_eq!(world.state(ip(VIP)), Some(State::Active));
+    // One that isn't needs no looking at; one that is no node any more is forgotten.
+    world.table(apart(false, false));
+    world.run(Duration::from_secs(2));
+    world.hear(1, &claim(FELLOW, ip(VIP)));
+    assert_eq!(*world.l2.contested(), [("b".to_owned(), 3)].into());
+    world.table(Table {
+        fellows: BTreeMap::new(),
+        ..together()
+    });
+    assert!(world.l2.contested().is_empty());
+}
