@@ -231,11 +231,9 @@ impl Gossip {
                 let heard = match watches.find(|w| w.address == from) {
                     Some(watch) => watch.hear(&beat, own, now),
                     // Its ring isn't ours yet, or no more.
-                    None => {
-                        self.heard_from(from, now);
-                        Ok(())
-                    }
+                    None => Ok(()),
                 };
+                self.heard_from(from, now);
                 if let Err(drop) = heard {
                     self.drop(drop);
                 }

@@ -82,15 +82,29 @@ impl Gossip {
         self.send_alone(to, accusation.encode(), checksum);
     }
 
-    /// Something came from this address that only a member says: if it is one taken for dead, it
-    /// doesn't know that.
+    /// Something came from this address that only a member says: if it is one that is suspected or
+    /// taken for dead, it doesn't know that.
     pub(super) fn heard_from(&mut self, from: SocketAddr, now: Instant) {
-        let dead = |m: &&Member| m.state == MemberState::Dead && m.address() == from;
-        let Some(member) = self.members.iter().find(dead) else {
+        let doubted = |m: &&Member| {
+            let state = m.state;
+            let doubted = state == MemberState::Dead || state == MemberState::Suspect;
+            doubted && m.address() == from
+        };
+        let Some(member) = self.members.iter().find(doubted).cloned() else {
             return;
         };
         let node = member.alive.node.clone();
-        if self.reminds(&node, now) {
+        if !self.reminds(&node, now) {
+            return;
+        }
+        if member.state == MemberState::Suspect {
+            let suspect = Message::Suspect(Accusation {
+                incarnation: member.alive.incarnation,
+                node,
+                from: self.options.name.clone(),
+            });
+            self.send_alone(from, suspect.encode(), member.takes_checksums());
+        } else {
             self.tell_the_dead(&node);
         }
     }

@@ -138,3 +138,25 @@ fn the_sides_of_a_short_cut_find_each_other() {
         }
     }
 }
+
+#[test]
+fn one_suspected_that_speaks_learns_of_it_at_once() {
+    let mut world = World::of(9, |i| {
+        let mut options = options(i);
+        options.parameters.detection = Detection::FAST;
+        options
+    });
+    world.run(secs(2));
+    // Long enough for the one to suspect some, and to doubt itself.
+    world.cut_between([0].into_iter(), &(1..9).collect::<Vec<_>>());
+    world.run(secs(8));
+    let suspects = |world: &mut World| {
+        let members = world.gossip(0).members();
+        members.filter(|m| m.state == MemberState::Suspect).count()
+    };
+    assert!(suspects(&mut world) >= 4);
+    world.cut.clear();
+    world.run(Duration::from_millis(1500));
+    assert_eq!(suspects(&mut world), 0);
+    assert_eq!(world.present(0).len(), 9);
+}
