@@ -103,7 +103,7 @@ impl Place {
                 "router id {far_end};\nprotocol device {{}}\n\
                  protocol bfd {{ interface \"*\" {{ interval 50 ms; multiplier 3; }}; }}\n\
                  protocol bgp corten {{ local {far_end} port {PORT} as 64513; neighbor 192.0.2.1 \
-                 as 64512; passive; error wait time 1, 1; \
+                 as 64512; passive; strict bind; error wait time 1, 1; \
                  {watched}ipv4 {{ import all; export none; }}; }}\n"
             );
             let name = format!("bird-{services}-{peers}-{number}");
