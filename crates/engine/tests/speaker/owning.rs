@@ -343,28 +343,6 @@ fn who_isnt_reached_and_comes_before_is_a_rival() {
             true,
         ),
     ];
-    // One that has left has nothing, and nobody has to be asked.
-    for (alive, of) in [
-        (&["node-c"][..], "node-c"),
-        (&["node-b", "node-c"], "node-c"),
-    ] {
-        let mut station = Station::deaf(of);
-        let left = ALL.iter().filter(|n| !alive.contains(n));
-        let known = Ownership {
-            left: left.map(|&n| n.into()).collect(),
-            ..Ownership::default()
-        };
-        station.tell(&facts, Input::Membership(members(&ALL)));
-        station.tell(&facts, Input::Ownership(known));
-        station.tell(&facts, Input::Membership(members(alive)));
-        station.tell(&facts, Input::Links([("eth0".to_owned(), UP)].into()));
-        let table = station.table();
-        assert!(
-            table.unreached.is_empty() && table.rivals.is_empty(),
-            "{alive:?}"
-        );
-        assert!(!table.alone && !table.entries.is_empty(), "{alive:?}");
-    }
     for (alive, doubted, of, unreached, rivals, alone) in rows {
         let got = table(alive, doubted, of);
         assert_eq!(got, (all(unreached), all(rivals), alone), "{alive:?} {of}");
