@@ -238,10 +238,13 @@ impl Core {
     }
 
     /// What `ServiceBGPStatus` says of the Services that a peer is told of (`spec/metallb.md` §1.9,
-    /// §6.8).
-    fn bgp_statuses(&self) -> BTreeMap<ServiceKey, ServiceBGPStatusStatus> {
+    /// §6.8); `None` before anything was decided.
+    fn bgp_statuses(&self) -> Option<BTreeMap<ServiceKey, ServiceBGPStatusStatus>> {
         if self.speaker.bgp_driver() == BgpDriver::Absent {
-            return BTreeMap::new();
+            return Some(BTreeMap::new());
+        }
+        if !self.speaker.bgp_has_started() {
+            return None;
         }
         let statuses = self.speaker.bgp_verdicts().filter_map(|(key, _)| {
             let peers = self.speaker.bgp_peers(key).into_iter();
@@ -253,7 +256,7 @@ impl Core {
             };
             (!status.peers.is_empty()).then(|| (key.clone(), status))
         });
-        statuses.collect()
+        Some(statuses.collect())
     }
 
     /// What is found about the configuration this instance uses; `unwatched` is why a part of it

@@ -278,7 +278,14 @@ impl Speaker {
         }))
     }
 
-    /// Whether everything was decided once.
+    /// Whether everything that is announced over BGP was decided once: it rests on other kinds than
+    /// layer 2, which may be listed later.
+    #[must_use]
+    pub fn bgp_has_started(&self) -> bool {
+        self.bgp.has_started()
+    }
+
+    /// Whether everything that is announced on layer 2 was decided once.
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.started

@@ -23,8 +23,9 @@ pub struct Report {
     pub pools: BTreeMap<PoolName, IPAddressPoolStatus>,
     /// What this node announces on layer 2.
     pub layer2: BTreeMap<ServiceKey, ServiceL2StatusStatus>,
-    /// The BGP peers this node tells of a Service.
-    pub bgp: BTreeMap<ServiceKey, ServiceBGPStatusStatus>,
+    /// The BGP peers this node tells of a Service; `None` while nothing was decided about BGP, for
+    /// what stands from before is no more wrong then than nothing.
+    pub bgp: Option<BTreeMap<ServiceKey, ServiceBGPStatusStatus>>,
 }
 
 /// Addresses of a Service, as they are written.
@@ -72,7 +73,10 @@ impl StatusFiles {
         self.file("services.yaml", lines(services)?)?;
         self.file("pools.yaml", lines(report.pools.iter())?)?;
         self.file("layer2.yaml", lines(report.layer2.iter())?)?;
-        self.file("bgp.yaml", lines(report.bgp.iter())?)
+        match &report.bgp {
+            Some(bgp) => self.file("bgp.yaml", lines(bgp.iter())?),
+            None => Ok(()),
+        }
     }
 
     fn file(&mut self, name: &'static str, text: String) -> io::Result<()> {

@@ -110,7 +110,9 @@ impl Publisher {
     pub(super) fn publish(&mut self, report: Option<Report>, findings: Findings) {
         if let Some(report) = report {
             self.layer2.want(report.layer2);
-            self.bgp.want(report.bgp);
+            if let Some(bgp) = report.bgp {
+                self.bgp.want(bgp);
+            }
             self.pools.want(report.pools);
         }
         self.configuration.want(findings);

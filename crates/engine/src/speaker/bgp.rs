@@ -132,6 +132,11 @@ impl Side {
         self.settle(&touched);
     }
 
+    /// Whether everything was decided once.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
     /// A Service to be held down from now on, and how long.
     pub(super) fn take_fallen(&mut self) -> Option<(ServiceKey, Duration)> {
         self.fallen.pop_front()

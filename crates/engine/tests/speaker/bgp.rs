@@ -15,7 +15,7 @@ use corten_engine::config::frr::{Frr, Holding};
 use corten_engine::config::peer::{Bfd, Password, Peer, PeerAsn, Remote, Timers};
 use corten_engine::config::selector::Selectors;
 use corten_engine::explain::{Allocation, explain};
-use corten_engine::facts::{Class, Endpoint, Endpoints, Facts, Ingress, TrafficPolicy};
+use corten_engine::facts::{Changes, Class, Endpoint, Endpoints, Facts, Ingress, TrafficPolicy};
 use corten_engine::membership::Membership;
 use corten_engine::rejection::Kind;
 use corten_engine::speaker::{BgpDriver, Input, Protocol, Speaker, SpeakerOptions};
@@ -1097,4 +1097,23 @@ fn with_local_traffic_the_nodes_own_endpoints_count() {
     station.service_changed(&facts, "web");
     assert_eq!(station.held, [(key("web"), time)]);
     assert!(own(&station, &facts).contains("less than 1.5s ago"));
+}
+
+#[test]
+fn each_begins_when_its_own_kinds_are_listed() {
+    let mut facts = routed();
+    facts.listed.retain(|kind| *kind != Kind::BGPPeer);
+    let mut station = Station::on("node-a", &facts, &OFF);
+    let started = |station: &Station| {
+        let speaker = &station.speaker;
+        (speaker.has_started(), speaker.bgp_has_started())
+    };
+    assert_eq!(started(&station), (true, false));
+    facts.listed.insert(Kind::BGPPeer);
+    let changes = Changes {
+        listed: true,
+        ..Changes::default()
+    };
+    station.tell(&facts, Input::Facts(changes));
+    assert_eq!(started(&station), (true, true));
 }

@@ -37,7 +37,7 @@ fn files_are_written_when_they_differ() {
         peers: vec!["router".to_owned()],
         ..ServiceBGPStatusStatus::default()
     };
-    report.bgp.insert(web, status);
+    report.bgp = Some([(web, status)].into());
     files.write(&services, &report).unwrap();
     assert_eq!(file("services.yaml"), services_file);
     assert_ne!(file("pools.yaml"), pools_file);
@@ -46,7 +46,15 @@ fn files_are_written_when_they_differ() {
         "\"a\": {\"assignedIPv4\":1,\"assignedIPv6\":0,\"availableIPv4\":2,\"availableIPv6\":0}\n"
     );
     assert_eq!(read("layer2.yaml"), "\"shop/web\": {\"node\":\"n1\"}\n");
-    assert_eq!(read("bgp.yaml"), "\"shop/web\": {\"peers\":[\"router\"]}\n");
+    let bgp = "\"shop/web\": {\"peers\":[\"router\"]}\n";
+    assert_eq!(read("bgp.yaml"), bgp);
+    // Undecided is not nothing.
+    report.bgp = None;
+    files.write(&services, &report).unwrap();
+    assert_eq!(read("bgp.yaml"), bgp);
+    report.bgp = Some(BTreeMap::new());
+    files.write(&services, &report).unwrap();
+    assert_eq!(read("bgp.yaml"), "{}\n");
 }
 
 #[test]
