@@ -5,6 +5,7 @@
 //! `CAP_NET_RAW` to open, nothing afterwards.
 
 use crate::packet::PacketError;
+use crate::packet::filter::{JUMP_EQUAL, LOAD_BYTE, LOAD_HALF, RETURN, load, load_metadata};
 use crate::sys;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::io;
@@ -20,33 +21,23 @@ pub const SNAP: usize = 128;
 const PORT_CONTROL: u32 = 3784;
 const PORT_ECHO: u32 = 3785;
 
-const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
-const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
-const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 /// The length of the IPv4 header into the index.
 const INDEX_HEADER: u16 = (libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16;
 const LOAD_HALF_AT_INDEX: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_IND) as u16;
-const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_ANY_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// Takes whole UDP datagrams to this host's hardware address and one of the two ports; places count
 /// from the IPv4 header on.
 const PROGRAM: [SockFilter; 12] = [
-    SockFilter::new(
-        LOAD_WORD,
-        0,
-        0,
-        (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32,
-    ),
+    load_metadata(libc::SKF_AD_PKTTYPE),
     SockFilter::new(JUMP_EQUAL, 0, 9, libc::PACKET_HOST as u32),
-    SockFilter::new(LOAD_BYTE, 0, 0, 9),
+    load(LOAD_BYTE, 9),
     SockFilter::new(JUMP_EQUAL, 0, 7, libc::IPPROTO_UDP as u32),
-    SockFilter::new(LOAD_HALF, 0, 0, 6),
+    load(LOAD_HALF, 6),
     // More fragments, or not the first.
     SockFilter::new(JUMP_ANY_SET, 5, 0, 0x3fff),
-    SockFilter::new(INDEX_HEADER, 0, 0, 0),
-    SockFilter::new(LOAD_HALF_AT_INDEX, 0, 0, 2),
+    load(INDEX_HEADER, 0),
+    load(LOAD_HALF_AT_INDEX, 2),
     SockFilter::new(JUMP_EQUAL, 1, 0, PORT_CONTROL),
     SockFilter::new(JUMP_EQUAL, 0, 1, PORT_ECHO),
     SockFilter::new(RETURN, 0, 0, SNAP as u32),

@@ -10,7 +10,7 @@
 //! The socket outlives a link that goes down and up again: [`PacketError::Down`] is reported once
 //! and frames flow again later. After [`PacketError::Gone`] it is of no more use.
 
-mod filter;
+pub(crate) mod filter;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -42,13 +42,13 @@ const ADVERTISEMENT_CODE_0: u32 = 136 << 8;
 /// The kernel's mark of a frame for another host; one more is a frame this host sends.
 const TO_OTHER_HOST: u32 = 3;
 
-const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
-const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
+pub(crate) const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+pub(crate) const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
 const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
-const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+pub(crate) const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+pub(crate) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// Place of the last two instructions: take the frame, drop the frame.
 const TAKE: usize = 25;
@@ -56,12 +56,12 @@ const DROP: usize = 26;
 const IPV6: usize = 15;
 
 /// Loads from the packet; reading past its end drops it.
-const fn load(code: u16, place: u32) -> SockFilter {
+pub(crate) const fn load(code: u16, place: u32) -> SockFilter {
     SockFilter::new(code, 0, 0, place)
 }
 
 /// Loads a word of the kernel's own data about the packet.
-const fn load_metadata(what: libc::c_int) -> SockFilter {
+pub(crate) const fn load_metadata(what: libc::c_int) -> SockFilter {
     SockFilter::new(LOAD_WORD, 0, 0, (libc::SKF_AD_OFF + what) as u32)
 }
 
